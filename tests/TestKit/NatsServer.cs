@@ -1,0 +1,81 @@
+using System.Net.Sockets;
+
+namespace RuleEngineNats.TestKit;
+
+/// <param name="MaxPayload">Largest message in bytes, the server's <c>max_payload</c>.</param>
+/// <param name="Configuration">Further lines of nats-server.conf: users, TLS, limits.</param>
+public sealed record NatsServerOptions(int MaxPayload = 1_048_576, string Configuration = "");
+
+/// <summary>A real nats-server with JetStream on a port and a store of its own; a restart keeps both.</summary>
+public sealed class NatsServer : IAsyncDisposable
+{
+    private readonly DirectoryInfo _folder;
+    private ChildProcess _process;
+
+    private NatsServer(DirectoryInfo folder, int port, ChildProcess process)
+        => (_folder, Port, _process) = (folder, port, process);
+
+    public int Port { get; }
+
+    public string Url => $"nats://127.0.0.1:{Port}";
+
+    public string Output => _process.Output;
+
+    public static async Task<NatsServer> StartAsync(NatsServerOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new();
+        var folder = Directory.CreateTempSubdirectory("nats-");
+        var port = Ports.Free();
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "nats.conf"), $$"""
+            listen: "127.0.0.1:{{port}}"
+            max_payload: {{options.MaxPayload}}
+            jetstream { store_dir: "{{folder.FullName}}" }
+            {{options.Configuration}}
+            """, cancellationToken);
+        var server = new NatsServer(folder, port, Launch(folder));
+        await server.ListensAsync(cancellationToken);
+        return server;
+    }
+
+    /// <summary><c>kill -9</c>: what was acknowledged and only in the page cache survives, as after a crash of the process.</summary>
+    public Task KillAsync() => _process.KillAsync();
+
+    /// <summary>Starts it again on the same port and store.</summary>
+    public async Task RestartAsync(CancellationToken cancellationToken = default)
+    {
+        await _process.DisposeAsync();
+        _process = Launch(_folder);
+        await ListensAsync(cancellationToken);
+    }
+
+    public void Pause() => _process.Pause();
+
+    public void Resume() => _process.Resume();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _process.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    private static ChildProcess Launch(DirectoryInfo folder)
+        => ChildProcess.Start("nats-server", ["-c", Path.Combine(folder.FullName, "nats.conf")]);
+
+    private Task ListensAsync(CancellationToken cancellationToken) => Wait.UntilAsync(
+        async () =>
+        {
+            if (_process.HasExited)
+            {
+                throw new InvalidOperationException($"nats-server ended with {_process.ExitCode}:\n{_process.Output}");
+            }
+
+            using var client = new TcpClient();
+            await client.ConnectAsync("127.0.0.1", Port, cancellationToken);
+            // The first line a client gets is INFO; with JetStream on it says so.
+            using var reader = new StreamReader(client.GetStream());
+            var info = await reader.ReadLineAsync(cancellationToken);
+            return info?.Contains("\"jetstream\":true", StringComparison.Ordinal) == true;
+        },
+        $"nats-server listens on {Port}",
+        cancellationToken: cancellationToken);
+}

@@ -1,0 +1,31 @@
+namespace RuleEngineNats.TestKit;
+
+/// <summary>Where the built services are: the tests run what this checkout built, in the tests' own configuration.</summary>
+public static class Repository
+{
+    public static string Root { get; } = FindRoot();
+
+    private static string Configuration { get; } = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+
+    public static string Path(params string[] parts) => System.IO.Path.Combine([Root, .. parts]);
+
+    /// <summary>The assembly of a service, e.g. <c>services/CdcRelay/bin/Debug/net10.0/CdcRelay.dll</c>.</summary>
+    public static string Service(string name)
+    {
+        var assembly = Path("services", name, "bin", Configuration, "net10.0", $"{name}.dll");
+        return File.Exists(assembly) ? assembly : throw new FileNotFoundException($"{name} is not built: {assembly}");
+    }
+
+    private static string FindRoot()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(System.IO.Path.Combine(folder.FullName, "RuleEngineNats.sln")))
+            {
+                return folder.FullName;
+            }
+        }
+
+        throw new DirectoryNotFoundException($"no RuleEngineNats.sln above {AppContext.BaseDirectory}");
+    }
+}
