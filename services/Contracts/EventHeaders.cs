@@ -1,0 +1,41 @@
+namespace RuleEngineNats.Contracts;
+
+/// <summary>Names of the headers an event carries inside JetStream. Header names are case-sensitive in NATS: use these constants.</summary>
+public static class EventHeaders
+{
+    /// <summary>The id JetStream deduplicates by; see <see cref="NatsMessageId"/>. Set on every event.</summary>
+    public const string MessageId = "Nats-Msg-Id";
+
+    /// <summary>The stream the event must land in; the server refuses it (error 10060) when another stream would take it. Set on every event.</summary>
+    public const string ExpectedStream = "Nats-Expected-Stream";
+
+    /// <summary>The webhook the event was published through, for information only: routing is by subject.</summary>
+    public const string WebhookId = "rule-webhook-id";
+
+    /// <summary>The <c>rule_webhook_calls.call_id</c> of an event that was also queued (publish mode <c>both</c>); whichever path leases that row delivers.</summary>
+    public const string CallId = "rule-call-id";
+
+    /// <summary>SHA-256 of the body in lower-case hexadecimal; tells a repeated event from another event under the same id.</summary>
+    public const string BodySha256 = "rule-body-sha256";
+
+    /// <summary>CloudEvents <c>id</c>: equal to <see cref="MessageId"/>.</summary>
+    public const string CloudEventId = "ce-id";
+
+    /// <summary>CloudEvents <c>type</c>; the subject when the publisher gave none.</summary>
+    public const string CloudEventType = "ce-type";
+
+    /// <summary>CloudEvents <c>source</c>, a URI reference; <c>/rule-engine</c> when the publisher gave none.</summary>
+    public const string CloudEventSource = "ce-source";
+
+    /// <summary>CloudEvents <c>time</c>: when the event was accepted, RFC 3339 in UTC.</summary>
+    public const string CloudEventTime = "ce-time";
+
+    /// <summary>CloudEvents <c>specversion</c>; always <see cref="CloudEventSpecVersionValue"/>.</summary>
+    public const string CloudEventSpecVersion = "ce-specversion";
+
+    /// <summary>The CloudEvents version this project writes.</summary>
+    public const string CloudEventSpecVersionValue = "1.0";
+
+    /// <summary>W3C trace context of the publish; the delivery continues it.</summary>
+    public const string TraceParent = "traceparent";
+}
