@@ -1,0 +1,238 @@
+-- RFC-0007: configuration, streams, which webhook publishes where, statistics.
+SET search_path TO public, pg_temp;
+
+-- One function serves RFC-0007's four arguments and upstream's six: two overloads with defaults would be ambiguous.
+CREATE OR REPLACE FUNCTION rule_nats_configure(
+    p_config_name text DEFAULT 'default', p_nats_url text DEFAULT 'nats://localhost:4222', p_auth_type text DEFAULT 'none',
+    p_jetstream_enabled boolean DEFAULT true, p_stream_name text DEFAULT NULL, p_subject_prefix text DEFAULT NULL)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF coalesce(p_config_name, '') !~ '^[A-Za-z0-9_.-]{1,128}$' THEN
+        RAISE EXCEPTION 'Config name must have 1 to 128 characters of [A-Za-z0-9_.-]' USING ERRCODE = '22023';
+    ELSIF coalesce(trim(p_nats_url), '') = '' THEN
+        RAISE EXCEPTION 'NATS URL cannot be empty' USING ERRCODE = '22023';
+    ELSIF p_nats_url !~ '^(nats|tls)://[^[:space:][:cntrl:]]+$' THEN
+        RAISE EXCEPTION 'NATS URL must start with nats:// or tls://' USING ERRCODE = '22023';
+    ELSIF p_auth_type IS NULL OR p_auth_type NOT IN ('none', 'token', 'credentials', 'nkey') THEN
+        RAISE EXCEPTION 'Invalid auth_type: %. Must be: none, token, credentials, or nkey', p_auth_type USING ERRCODE = '22023';
+    ELSIF p_stream_name IS NOT NULL AND p_stream_name !~ '^[A-Za-z0-9_-]{1,255}$' THEN
+        RAISE EXCEPTION 'stream_name must have 1 to 255 characters of [A-Za-z0-9_-]' USING ERRCODE = '22023';
+    END IF;
+    IF p_subject_prefix IS NOT NULL THEN
+        PERFORM rule_nats_subject_check(p_subject_prefix);
+    END IF;
+    INSERT INTO rule_nats_config AS c (config_name, nats_url, auth_type, jetstream_enabled, stream_name, subject_prefix)
+    VALUES (p_config_name, p_nats_url, p_auth_type, coalesce(p_jetstream_enabled, true),
+            coalesce(p_stream_name, 'WEBHOOKS'), coalesce(p_subject_prefix, 'webhooks'))
+    ON CONFLICT (config_name) DO UPDATE
+       SET nats_url = EXCLUDED.nats_url, auth_type = EXCLUDED.auth_type, jetstream_enabled = EXCLUDED.jetstream_enabled,
+           stream_name = coalesce(p_stream_name, c.stream_name), subject_prefix = coalesce(p_subject_prefix, c.subject_prefix),
+           updated_at = CURRENT_TIMESTAMP;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION rule_nats_configure(text, text, text, boolean, text, text) IS
+'Creates or changes a NATS configuration. Stream name and subject prefix: null keeps what is there (WEBHOOKS and webhooks for a new one). ConnectionStrings__nats, where the services have one, overrides the URL of ''default''.';
+
+CREATE OR REPLACE FUNCTION rule_nats_stream_create(
+    p_stream_name text, p_subjects text[], p_config_name text DEFAULT 'default', p_retention_policy text DEFAULT 'limits',
+    p_max_age_seconds bigint DEFAULT 604800, p_description text DEFAULT NULL)
+RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_config_id integer;
+    v_stream rule_nats_streams%ROWTYPE;
+    v_subject text;
+    v_other text;
+BEGIN
+    IF coalesce(p_stream_name, '') = '' THEN
+        RAISE EXCEPTION 'Stream name cannot be empty' USING ERRCODE = '22023';
+    ELSIF coalesce(cardinality(p_subjects), 0) = 0 THEN
+        RAISE EXCEPTION 'Subjects array cannot be empty' USING ERRCODE = '22023';
+    ELSIF p_retention_policy IS NULL OR p_retention_policy NOT IN ('limits', 'interest', 'workqueue') THEN
+        RAISE EXCEPTION 'Invalid retention_policy: %. Must be: limits, interest, or workqueue', p_retention_policy USING ERRCODE = '22023';
+    ELSIF p_max_age_seconds IS NULL OR p_max_age_seconds NOT BETWEEN 0 AND 3153600000 THEN
+        RAISE EXCEPTION 'p_max_age_seconds must be 0 (no limit) to 3153600000' USING ERRCODE = '22023';
+    ELSIF cardinality(p_subjects) > 64 THEN
+        RAISE EXCEPTION 'subjects: more than 64' USING ERRCODE = '54000';
+    END IF;
+    PERFORM rule_nats_subject_check(s, true) FROM unnest(p_subjects) s;
+    SELECT c.config_id INTO v_config_id FROM rule_nats_config c WHERE c.config_name = p_config_name FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'NATS config % not found', p_config_name USING ERRCODE = 'P0002';
+    END IF;
+
+    SELECT * INTO v_stream FROM rule_nats_streams s WHERE s.config_id = v_config_id AND s.stream_name = p_stream_name;
+    IF FOUND THEN
+        FOREACH v_subject IN ARRAY p_subjects LOOP
+            IF NOT EXISTS (SELECT FROM unnest(v_stream.subjects) f WHERE rule_nats_subject_covers(f, v_subject)) THEN
+                RAISE EXCEPTION 'Stream % exists in NATS config % and does not cover subject %', p_stream_name, p_config_name, v_subject
+                    USING ERRCODE = '23505', DETAIL = format('Its subjects are %s.', v_stream.subjects);
+            END IF;
+        END LOOP;
+        RAISE NOTICE 'Stream % exists in NATS config % and covers the request', p_stream_name, p_config_name;
+        IF NOT (v_stream.subjects @> p_subjects AND p_subjects @> v_stream.subjects) THEN
+            RAISE NOTICE 'subjects % kept, % asked for', v_stream.subjects, p_subjects;
+        END IF;
+        IF v_stream.retention_policy IS DISTINCT FROM p_retention_policy THEN
+            RAISE NOTICE 'retention_policy % kept, % asked for', v_stream.retention_policy, p_retention_policy;
+        END IF;
+        IF v_stream.max_age_seconds IS DISTINCT FROM p_max_age_seconds THEN
+            RAISE NOTICE 'max_age_seconds % kept, % asked for', v_stream.max_age_seconds, p_max_age_seconds;
+        END IF;
+        IF p_description IS NOT NULL AND v_stream.description IS DISTINCT FROM p_description THEN
+            RAISE NOTICE 'description kept, another asked for';
+        END IF;
+        RETURN v_stream.stream_id;
+    END IF;
+
+    -- JetStream refuses a stream whose subjects overlap another's (error 10065): say so here, where it can be corrected.
+    SELECT s.stream_name INTO v_other
+      FROM rule_nats_streams s, unnest(s.subjects) f, unnest(p_subjects) q
+     WHERE s.config_id = v_config_id AND s.enabled AND rule_nats_subjects_overlap(f, q) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'subjects overlap with those of stream %', v_other USING ERRCODE = '55000';
+    END IF;
+    INSERT INTO rule_nats_streams (config_id, stream_name, subjects, retention_policy, max_age_seconds, description, discard_policy, max_messages, max_bytes)
+    VALUES (v_config_id, p_stream_name, p_subjects, p_retention_policy, p_max_age_seconds, p_description, 'new', -1, -1)
+    RETURNING * INTO v_stream;
+    RETURN v_stream.stream_id;
+END $$;
+COMMENT ON FUNCTION rule_nats_stream_create(text, text[], text, text, bigint, text) IS
+'Defines a JetStream stream (the stream provisioner creates it on the server) and returns its stream_id. A definition that exists and covers the subjects is returned as it is; what differs from the request is reported as NOTICE. New ones discard new messages when full, never undelivered ones.';
+
+CREATE OR REPLACE FUNCTION rule_webhook_enable_nats(
+    p_webhook_id integer, p_nats_subject text DEFAULT NULL, p_publish_mode text DEFAULT 'both', p_config_name text DEFAULT 'default')
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_config rule_nats_config%ROWTYPE;
+    v_name text;
+    v_subject text := p_nats_subject;
+BEGIN
+    IF p_publish_mode IS NULL OR p_publish_mode NOT IN ('queue', 'nats', 'both') THEN
+        RAISE EXCEPTION 'Invalid publish_mode: %. Must be: queue, nats, or both', p_publish_mode USING ERRCODE = '22023';
+    END IF;
+    SELECT * INTO v_config FROM rule_nats_config c WHERE c.config_name = p_config_name AND c.enabled;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'NATS config % not found or disabled', p_config_name USING ERRCODE = 'P0002';
+    END IF;
+    SELECT w.webhook_name INTO v_name FROM rule_webhooks w WHERE w.webhook_id = p_webhook_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'Webhook % not found', p_webhook_id USING ERRCODE = 'P0002';
+    END IF;
+    IF v_subject IS NULL THEN
+        v_subject := concat_ws('.', nullif(v_config.subject_prefix, ''), v_name);
+        BEGIN
+            PERFORM rule_nats_subject_check(v_subject);
+        EXCEPTION WHEN invalid_parameter_value THEN
+            RAISE EXCEPTION 'The webhook''s name makes no subject (%); give p_nats_subject', SQLERRM USING ERRCODE = '22023';
+        END;
+    ELSE
+        PERFORM rule_nats_subject_check(v_subject);
+    END IF;
+    IF NOT EXISTS (SELECT FROM rule_nats_streams s, unnest(s.subjects) f
+                    WHERE s.config_id = v_config.config_id AND s.enabled AND rule_nats_subject_covers(f, v_subject)) THEN
+        RAISE WARNING 'No stream of NATS config % covers subject %: events stay pending until one does', p_config_name, v_subject;
+    END IF;
+    UPDATE rule_webhooks w
+       SET nats_enabled = true, nats_subject = v_subject, nats_config_id = v_config.config_id, publish_mode = p_publish_mode
+     WHERE w.webhook_id = p_webhook_id;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION rule_webhook_enable_nats(integer, text, text, text) IS
+'Lets a webhook publish to NATS. Without a subject it is <subject_prefix of the configuration>.<webhook_name>, if that is a valid subject. Warns when no stream covers it.';
+
+CREATE OR REPLACE FUNCTION rule_webhook_disable_nats(p_webhook_id integer)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    UPDATE rule_webhooks w SET nats_enabled = false, publish_mode = 'queue' WHERE w.webhook_id = p_webhook_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'Webhook % not found', p_webhook_id USING ERRCODE = 'P0002';
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION rule_webhook_disable_nats(integer) IS 'Back to the PostgreSQL queue; subject and configuration are kept. Events already pending are still published.';
+
+CREATE OR REPLACE FUNCTION rule_nats_redact_url(p_url text)
+RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT regexp_replace(p_url, '://[^/@]*@', '://***@', 'g') $$;
+COMMENT ON FUNCTION rule_nats_redact_url(text) IS 'A NATS URL without user and password.';
+
+CREATE OR REPLACE FUNCTION rule_nats_init(config_name text DEFAULT 'default')
+RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_config rule_nats_config%ROWTYPE;
+BEGIN
+    SELECT * INTO v_config FROM rule_nats_config c WHERE c.config_name = rule_nats_init.config_name AND c.enabled;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'NATS configuration not found or disabled' USING ERRCODE = 'P0002';
+    END IF;
+    PERFORM pg_notify('rule_config', 'rule_nats_config');
+    RETURN jsonb_build_object('success', true, 'config', v_config.config_name,
+        'message', format('NATS connection initialized for config ''%s''', v_config.config_name),
+        'nats_url', rule_nats_redact_url(v_config.nats_url), 'jetstream_enabled', v_config.jetstream_enabled, 'stream_name', v_config.stream_name);
+END $$;
+COMMENT ON FUNCTION rule_nats_init(text) IS 'Reports a NATS configuration and asks the services to read it again at commit. The connections belong to the services, not to this session.';
+
+CREATE OR REPLACE FUNCTION rule_nats_config_info(p_config_name text DEFAULT 'default')
+RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_config rule_nats_config%ROWTYPE;
+BEGIN
+    SELECT * INTO v_config FROM rule_nats_config c WHERE c.config_name = p_config_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'NATS config % not found', p_config_name USING ERRCODE = 'P0002';
+    END IF;
+    RETURN json_build_object('config_id', v_config.config_id, 'config_name', v_config.config_name,
+        'nats_url', rule_nats_redact_url(v_config.nats_url), 'auth_type', v_config.auth_type, 'jetstream_enabled', v_config.jetstream_enabled,
+        'stream_name', v_config.stream_name, 'subject_prefix', v_config.subject_prefix, 'max_connections', v_config.max_connections,
+        'connection_timeout_ms', v_config.connection_timeout_ms, 'enabled', v_config.enabled,
+        'created_at', v_config.created_at, 'updated_at', v_config.updated_at);
+END $$;
+COMMENT ON FUNCTION rule_nats_config_info(text) IS 'A NATS configuration without its secrets. The URL is the row''s; the services'' own ConnectionStrings__nats, which overrides it, is shown by ConfigService.';
+
+CREATE OR REPLACE FUNCTION rule_nats_stats(p_webhook_id integer DEFAULT NULL, p_hours integer DEFAULT 24)
+RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_stats json;
+BEGIN
+    IF p_hours IS NULL OR p_hours NOT BETWEEN 1 AND 8760 THEN
+        RAISE EXCEPTION 'p_hours must be 1..8760' USING ERRCODE = '22023';
+    END IF;
+    SELECT json_build_object(
+        'total_published', count(*),
+        'successful', count(*) FILTER (WHERE h.state = 'stored'),
+        'failed', count(*) FILTER (WHERE h.state = 'refused'),
+        'pending', count(*) FILTER (WHERE h.state = 'pending'),
+        'success_rate_pct', round(100.0 * count(*) FILTER (WHERE h.state = 'stored') / nullif(count(*) FILTER (WHERE h.state <> 'pending'), 0), 2),
+        'avg_latency_ms', round(avg(h.latency_ms), 2),
+        'min_latency_ms', min(h.latency_ms),
+        'max_latency_ms', max(h.latency_ms),
+        'p50_latency_ms', percentile_cont(0.5) WITHIN GROUP (ORDER BY h.latency_ms),
+        'p95_latency_ms', percentile_cont(0.95) WITHIN GROUP (ORDER BY h.latency_ms),
+        'p99_latency_ms', percentile_cont(0.99) WITHIN GROUP (ORDER BY h.latency_ms),
+        'unique_subjects', count(DISTINCT h.subject),
+        'time_range_hours', p_hours,
+        'period_start', now() - make_interval(hours => p_hours),
+        'period_end', now())
+      INTO v_stats
+      FROM rule_nats_publish_history h
+     WHERE (p_webhook_id IS NULL OR h.webhook_id = p_webhook_id)
+       AND h.published_at >= now() - make_interval(hours => p_hours);
+    RETURN v_stats;
+END $$;
+COMMENT ON FUNCTION rule_nats_stats(integer, integer) IS
+'Publish statistics of one webhook or of all, over the last 1 to 8,760 hours. total_published counts pending rows too; success_rate_pct is of the finished ones, null when there are none.';
+
+CREATE OR REPLACE FUNCTION rule_nats_consumer_update_stats(
+    p_stream_name text, p_consumer_name text, p_messages_delivered bigint, p_messages_acknowledged bigint, p_messages_pending bigint,
+    p_avg_processing_time_ms numeric DEFAULT NULL)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    INSERT INTO rule_nats_consumer_stats AS s (stream_name, consumer_name, messages_delivered, messages_acknowledged, messages_pending,
+                                               avg_processing_time_ms, last_active_at)
+    VALUES (p_stream_name, p_consumer_name, p_messages_delivered, p_messages_acknowledged, p_messages_pending, p_avg_processing_time_ms, clock_timestamp())
+    ON CONFLICT (stream_name, consumer_name) DO UPDATE
+       SET messages_delivered = EXCLUDED.messages_delivered, messages_acknowledged = EXCLUDED.messages_acknowledged,
+           messages_pending = EXCLUDED.messages_pending, avg_processing_time_ms = coalesce(EXCLUDED.avg_processing_time_ms, s.avg_processing_time_ms),
+           last_active_at = EXCLUDED.last_active_at, active = true, updated_at = clock_timestamp();
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION rule_nats_consumer_update_stats(text, text, bigint, bigint, bigint, numeric) IS 'A worker''s report about itself; a null average keeps the last one.';
