@@ -100,19 +100,26 @@ END $$;
 COMMENT ON FUNCTION rule_nats_subjects_overlap(text, text) IS
 'True when some subject matches both filters: JetStream refuses two streams for which that is so.';
 
+-- The same words as RuleEngineNats.Contracts.MessageIdRules: empty, longer than 128 characters, space or control character.
 CREATE OR REPLACE FUNCTION rule_nats_message_id_check(p_message_id text)
 RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_good text;
 BEGIN
-    IF p_message_id = '' THEN
-        RAISE EXCEPTION 'message_id must not be empty' USING ERRCODE = '22023';
+    IF p_message_id IS NULL OR p_message_id ~ '^[!-~]{1,128}$' THEN
+        RETURN p_message_id;
+    ELSIF p_message_id = '' THEN
+        RAISE EXCEPTION 'message_id: empty at byte 0' USING ERRCODE = '22023';
+    END IF;
+    v_good := substring(p_message_id FROM '^[^\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f\u3000\ufffd]*');
+    IF length(v_good) < least(length(p_message_id), 128) THEN
+        RAISE EXCEPTION 'message_id: space or control character at byte %', octet_length(convert_to(v_good, 'UTF8')) USING ERRCODE = '22023';
     ELSIF length(p_message_id) > 128 THEN
-        RAISE EXCEPTION 'message_id is longer than 128 characters' USING ERRCODE = '22023';
-    ELSIF p_message_id ~ '[[:cntrl:][:space:]\u007f-\u00a0\u2000-\u200f\u2028-\u202f\u3000]' THEN
-        RAISE EXCEPTION 'message_id must not contain spaces or control characters' USING ERRCODE = '22023';
+        RAISE EXCEPTION 'message_id: longer than 128 characters at byte %', octet_length(convert_to(left(p_message_id, 128), 'UTF8')) USING ERRCODE = '22023';
     END IF;
     RETURN p_message_id;
 END $$;
-COMMENT ON FUNCTION rule_nats_message_id_check(text) IS 'Returns a message id of 1 to 128 characters without spaces and control characters; null passes; else raises 22023.';
+COMMENT ON FUNCTION rule_nats_message_id_check(text) IS 'Returns a message id of 1 to 128 characters without spaces and control characters; null passes; else raises 22023 "message_id: <reason> at byte <offset>".';
 
 CREATE OR REPLACE FUNCTION rule_nats_msg_id(p_webhook_id integer, p_message_id text)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -160,16 +167,16 @@ BEGIN
     END IF;
     FOR v_name, v_value IN SELECT key, value FROM jsonb_each(p_headers) LOOP
         IF v_name !~ '^[!#$%&''*+.^_`|~0-9A-Za-z-]+$' THEN
-            RAISE EXCEPTION 'headers: % is no header name', to_json(v_name) USING ERRCODE = '22023';
-        ELSIF lower(v_name) ~ '^(nats-|webhook-|rule-|ce-)' OR lower(v_name) IN ('host', 'content-length', 'connection', 'keep-alive',
-                'transfer-encoding', 'upgrade', 'te', 'trailer', 'proxy-connection', 'proxy-authorization', 'expect', 'traceparent', 'tracestate') THEN
-            RAISE EXCEPTION 'headers: % is reserved', v_name USING ERRCODE = '22023';
+            RAISE EXCEPTION 'headers[%]: no header name', left(to_json(v_name)::text, 64) USING ERRCODE = '22023';
+        ELSIF lower(v_name) ~ '^(nats|webhook|rule|ce|proxy|sec)-' OR lower(v_name) IN ('connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding',
+                'upgrade', 'host', 'expect', 'http2-settings', 'content-length', 'content-encoding', 'traceparent', 'tracestate', 'baggage') THEN
+            RAISE EXCEPTION 'headers[%]: reserved header', v_name USING ERRCODE = '22023';
         ELSIF lower(v_name) = ANY (v_seen) THEN
-            RAISE EXCEPTION 'headers: % occurs twice', v_name USING ERRCODE = '22023';
+            RAISE EXCEPTION 'headers[%]: given twice; names that differ in case alone are the same header', v_name USING ERRCODE = '22023';
         ELSIF jsonb_typeof(v_value) <> 'string' THEN
-            RAISE EXCEPTION 'headers: the value of % must be a string', v_name USING ERRCODE = '22023';
-        ELSIF v_value #>> '{}' ~ '[[:cntrl:]]' THEN
-            RAISE EXCEPTION 'headers: the value of % has a control character', v_name USING ERRCODE = '22023';
+            RAISE EXCEPTION 'headers[%]: the value must be a string', v_name USING ERRCODE = '22023';
+        ELSIF v_value #>> '{}' ~ '[^ -~]|^ | $' THEN
+            RAISE EXCEPTION 'headers[%]: character that is not printable ASCII, or a space at an end', v_name USING ERRCODE = '22023';
         END IF;
         v_seen := v_seen || lower(v_name);
         v_bytes := v_bytes + octet_length(v_name) + octet_length(v_value #>> '{}') + 4;
@@ -180,7 +187,7 @@ BEGIN
     RETURN p_headers;
 END $$;
 COMMENT ON FUNCTION rule_webhook_headers_check(jsonb) IS
-'Returns an object of at most 64 header names and string values (8 KiB together), none of them reserved or with control characters; else raises.';
+'Returns an object of at most 64 header names and values of printable ASCII (8 KiB together), none of them reserved; else raises. The headers of an endpoint; RuleEngineNats.Contracts.HeaderRules has the same rules for the headers of an event.';
 
 CREATE OR REPLACE FUNCTION rule_nats_payload_text(p_payload jsonb)
 RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
@@ -273,10 +280,10 @@ CREATE OR REPLACE TRIGGER rule_nats_streams_check BEFORE INSERT OR UPDATE OF str
 CREATE OR REPLACE FUNCTION rule_config_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    PERFORM pg_notify('rule_config', TG_TABLE_NAME);
+    PERFORM pg_notify('rule_config_changed', TG_TABLE_NAME);
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION rule_config_changed() IS 'Tells the services, on channel rule_config, which configuration table changed.';
+COMMENT ON FUNCTION rule_config_changed() IS 'Tells the services, on channel rule_config_changed, which configuration table changed.';
 CREATE OR REPLACE TRIGGER rule_config_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON rule_webhooks
     FOR EACH STATEMENT EXECUTE FUNCTION rule_config_changed();
 CREATE OR REPLACE TRIGGER rule_config_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON rule_webhook_secrets

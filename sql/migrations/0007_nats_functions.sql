@@ -164,7 +164,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'NATS configuration not found or disabled' USING ERRCODE = 'P0002';
     END IF;
-    PERFORM pg_notify('rule_config', 'rule_nats_config');
+    PERFORM pg_notify('rule_config_changed', 'rule_nats_config');
     RETURN jsonb_build_object('success', true, 'config', v_config.config_name,
         'message', format('NATS connection initialized for config ''%s''', v_config.config_name),
         'nats_url', rule_nats_redact_url(v_config.nats_url), 'jetstream_enabled', v_config.jetstream_enabled, 'stream_name', v_config.stream_name);
