@@ -61,7 +61,7 @@ COMMENT ON COLUMN rule_nats_publish_history.stream_name IS 'While pending: the s
 COMMENT ON COLUMN rule_nats_publish_history.duplicate IS 'The PubAck said duplicate: an earlier attempt had stored it.';
 COMMENT ON COLUMN rule_nats_publish_history.body IS 'The exact bytes published; null means the UTF-8 text of payload.';
 COMMENT ON COLUMN rule_nats_publish_history.nats_msg_id IS 'Nats-Msg-Id, ce-id and webhook-id of this event: rule_nats_msg_id(webhook_id, message_id), or p<database>_<publish_id>.';
-COMMENT ON COLUMN rule_nats_publish_history.latency_ms IS 'Publish to PubAck, as measured by the component that published.';
+COMMENT ON COLUMN rule_nats_publish_history.latency_ms IS 'To the PubAck, as measured by the component that published: from the publish (PublishService) or from the commit (CdcRelay).';
 COMMENT ON COLUMN rule_nats_publish_history.triggered_by IS 'Who published: the session user for SQL, the service for gRPC and REST.';
 COMMENT ON COLUMN rule_nats_publish_history.call_id IS 'The rule_webhook_calls row of the same event under publish_mode both.';
 COMMENT ON COLUMN rule_nats_publish_history.superseded IS 'Earlier places of a message that the reconciler had to publish again: [{"stream","sequence","stored_at"}].';
@@ -94,20 +94,22 @@ CREATE TABLE IF NOT EXISTS rule_nats_relay_state (
 );
 COMMENT ON TABLE rule_nats_relay_state IS 'One row, ''default'': the scan''s low-water mark and the relay''s lease. Written by CdcRelay only.';
 COMMENT ON COLUMN rule_nats_relay_state.database_id IS 'Part of derived message ids, so that two databases on one stream never use the same one.';
-COMMENT ON COLUMN rule_nats_relay_state.low_water_xid IS 'Every transaction before this one is finished and its pending rows are known (parked or marked).';
+COMMENT ON COLUMN rule_nats_relay_state.low_water_xid IS 'Every transaction before this one is finished and its pending rows are known (parked or marked): the next scan begins here.';
 INSERT INTO rule_nats_relay_state (relay_name, database_id)
 SELECT 'default', left(replace(gen_random_uuid()::text, '-', ''), 12)
  WHERE NOT EXISTS (SELECT FROM rule_nats_relay_state WHERE relay_name = 'default');
 
 -- Pending rows that the WAL path did not finish: found by the scan, or tried in vain. Small, so a retry costs the same
--- whatever the history has grown to.
+-- whatever the history has grown to. By destination, so that the backlog of one that is unavailable hides none of another.
 CREATE TABLE IF NOT EXISTS rule_nats_relay_parked (
     publish_id      bigint PRIMARY KEY,
+    destination     text NOT NULL,
     parked_at       timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
     next_attempt_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
-CREATE INDEX IF NOT EXISTS idx_nats_relay_parked_due ON rule_nats_relay_parked (next_attempt_at);
+CREATE INDEX IF NOT EXISTS idx_nats_relay_parked_due ON rule_nats_relay_parked (destination, next_attempt_at, publish_id);
 COMMENT ON TABLE rule_nats_relay_parked IS 'Pending history rows the relay has to try again. Written by CdcRelay only.';
+COMMENT ON COLUMN rule_nats_relay_parked.destination IS '<config_id>/<subject> of the history row: rows of one destination are retried in one turn, each destination in its own.';
 
 -- DDL takes no parameters, so this one function composes statements: identifiers through %I from constants, bounds are bigint.
 CREATE OR REPLACE FUNCTION rule_nats_history_maintain(p_partition_rows bigint DEFAULT 5000000, p_ahead integer DEFAULT 2)

@@ -13,6 +13,7 @@ BEGIN
       FROM unnest(p_publish_ids, p_streams, p_sequences, p_duplicates, p_latencies_ms) AS m(id, stream, sequence, duplicate, latency)
      WHERE h.publish_id = m.id AND h.state = 'pending';
     GET DIAGNOSTICS v_marked = ROW_COUNT;
+    DELETE FROM rule_nats_relay_parked p WHERE p.publish_id = ANY (p_publish_ids);
     RETURN v_marked;
 END $$;
 COMMENT ON FUNCTION rule_nats_mark_stored(bigint[], text[], bigint[], boolean[], double precision[]) IS
@@ -28,72 +29,84 @@ BEGIN
       FROM unnest(p_publish_ids, p_reasons) AS m(id, reason)
      WHERE h.publish_id = m.id AND h.state = 'pending';
     GET DIAGNOSTICS v_marked = ROW_COUNT;
+    DELETE FROM rule_nats_relay_parked p WHERE p.publish_id = ANY (p_publish_ids);
     RETURN v_marked;
 END $$;
 COMMENT ON FUNCTION rule_nats_mark_refused(bigint[], text[]) IS 'Marks pending events that can never be stored, with the reason.';
 
-CREATE OR REPLACE FUNCTION rule_nats_park(p_publish_ids bigint[], p_errors text[], p_retry_after interval)
+CREATE OR REPLACE FUNCTION rule_nats_park(p_publish_ids bigint[], p_errors text[], p_retry_after interval[])
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_parked integer;
 BEGIN
-    UPDATE rule_nats_publish_history h SET attempts = h.attempts + 1, last_error = left(m.error, 2000)
-      FROM unnest(p_publish_ids, p_errors) AS m(id, error)
-     WHERE h.publish_id = m.id AND h.state = 'pending';
-    INSERT INTO rule_nats_relay_parked AS p (publish_id, next_attempt_at)
-    SELECT i, clock_timestamp() + p_retry_after FROM unnest(p_publish_ids) i
+    WITH tried AS (
+        UPDATE rule_nats_publish_history h SET attempts = h.attempts + 1, last_error = left(m.error, 2000)
+          FROM unnest(p_publish_ids, p_errors, p_retry_after) AS m(id, error, retry_after)
+         WHERE h.publish_id = m.id AND h.state = 'pending'
+        RETURNING h.publish_id, concat(h.config_id, '/', h.subject) AS destination, m.retry_after)
+    INSERT INTO rule_nats_relay_parked AS p (publish_id, destination, next_attempt_at)
+    SELECT t.publish_id, t.destination, clock_timestamp() + t.retry_after FROM tried t
     ON CONFLICT (publish_id) DO UPDATE SET next_attempt_at = EXCLUDED.next_attempt_at;
     GET DIAGNOSTICS v_parked = ROW_COUNT;
     RETURN v_parked;
 END $$;
-COMMENT ON FUNCTION rule_nats_park(bigint[], text[], interval) IS
-'Keeps events pending that could not be stored yet: counts the attempt, keeps the error, and makes them due again. Their WAL position may then be confirmed.';
+COMMENT ON FUNCTION rule_nats_park(bigint[], text[], interval[]) IS
+'Keeps events pending that could not be stored yet: counts the attempt, keeps the error, and makes each due again after its pause. Their WAL position may then be confirmed.';
 
-CREATE OR REPLACE FUNCTION rule_nats_scan_pending(p_retry_after interval DEFAULT '5 seconds')
-RETURNS TABLE (parked bigint, low_water xid8)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION rule_nats_scan_pending(
+    p_snapshot pg_snapshot DEFAULT pg_current_snapshot(), p_in_flight bigint[] DEFAULT '{}', p_limit integer DEFAULT 20000)
+RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    v_horizon xid8;
     v_from xid8;
+    v_parked integer;
 BEGIN
-    SELECT r.low_water_xid INTO v_from FROM rule_nats_relay_state r WHERE r.relay_name = 'default' FOR UPDATE;
-    -- Every transaction below the horizon has ended before the next statement takes its snapshot, which thus sees its rows.
-    v_horizon := pg_snapshot_xmin(pg_current_snapshot());
-    IF v_from > v_horizon THEN
+    SELECT r.low_water_xid INTO v_from FROM rule_nats_relay_state r WHERE r.relay_name = 'default';
+    IF v_from > pg_snapshot_xmax(p_snapshot) THEN
         v_from := '0'; -- Restored into another cluster, whose transaction ids started again.
     END IF;
-    INSERT INTO rule_nats_relay_parked AS p (publish_id, next_attempt_at)
-    SELECT h.publish_id, clock_timestamp() + p_retry_after
+    INSERT INTO rule_nats_relay_parked (publish_id, destination)
+    SELECT h.publish_id, concat(h.config_id, '/', h.subject)
       FROM rule_nats_publish_history h
-     WHERE h.enqueued_xid IS NOT NULL AND h.enqueued_xid >= v_from AND h.state = 'pending'
+     WHERE h.enqueued_xid IS NOT NULL AND h.enqueued_xid >= v_from AND h.enqueued_xid < pg_snapshot_xmax(p_snapshot)
+       AND pg_visible_in_snapshot(h.enqueued_xid, p_snapshot)
+       AND h.state = 'pending' AND h.publish_id <> ALL (p_in_flight)
+       AND NOT EXISTS (SELECT FROM rule_nats_relay_parked p WHERE p.publish_id = h.publish_id)
+     LIMIT p_limit
     ON CONFLICT (publish_id) DO NOTHING;
-    GET DIAGNOSTICS parked = ROW_COUNT;
-    UPDATE rule_nats_relay_state r SET low_water_xid = v_horizon, last_scan_at = clock_timestamp(), updated_at = clock_timestamp()
-     WHERE r.relay_name = 'default';
-    low_water := v_horizon;
-    RETURN NEXT;
+    GET DIAGNOSTICS v_parked = ROW_COUNT;
+    RETURN v_parked;
 END $$;
-COMMENT ON FUNCTION rule_nats_scan_pending(interval) IS
-'Parks every pending event that committed since the last scan, late commits included, and moves the low-water mark. Needed at start, after a lost slot, and every second under wal_level=replica; otherwise now and then as a safety net. p_retry_after leaves the WAL path time to finish what it is doing.';
+COMMENT ON FUNCTION rule_nats_scan_pending(pg_snapshot, bigint[], integer) IS
+'Parks up to p_limit pending events of transactions from the low-water mark on that p_snapshot sees as finished, and that are not in flight; returns how many. Repeat until it returns less than p_limit. Its cost is that of the rows since the mark, which the relay moves.';
 
-CREATE OR REPLACE FUNCTION rule_nats_parked_due(p_limit integer DEFAULT 500, p_lease interval DEFAULT '30 seconds')
+CREATE OR REPLACE FUNCTION rule_nats_parked_destinations()
+RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    -- Jumps from one to the next in the index, whatever the number of rows of each.
+    WITH RECURSIVE d AS (
+        (SELECT p.destination FROM rule_nats_relay_parked p ORDER BY p.destination LIMIT 1)
+        UNION ALL
+        SELECT (SELECT p.destination FROM rule_nats_relay_parked p WHERE p.destination > d.destination ORDER BY p.destination LIMIT 1)
+          FROM d WHERE d.destination IS NOT NULL)
+    SELECT d.destination FROM d WHERE d.destination IS NOT NULL
+$$;
+COMMENT ON FUNCTION rule_nats_parked_destinations() IS 'The destinations that have parked events.';
+
+CREATE OR REPLACE FUNCTION rule_nats_parked_due(p_destination text, p_in_flight bigint[] DEFAULT '{}', p_limit integer DEFAULT 500)
 RETURNS SETOF rule_nats_publish_history
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_due bigint[];
 BEGIN
+    v_due := ARRAY(SELECT p.publish_id FROM rule_nats_relay_parked p
+                    WHERE p.destination = p_destination AND p.next_attempt_at <= clock_timestamp() AND p.publish_id <> ALL (p_in_flight)
+                    ORDER BY p.next_attempt_at, p.publish_id LIMIT p_limit);
     DELETE FROM rule_nats_relay_parked p
-     WHERE p.publish_id IN (SELECT d.publish_id FROM rule_nats_relay_parked d WHERE d.next_attempt_at <= clock_timestamp()
-                             ORDER BY d.next_attempt_at LIMIT greatest(p_limit, 1) * 4 FOR UPDATE SKIP LOCKED)
+     WHERE p.publish_id = ANY (v_due)
        AND NOT EXISTS (SELECT FROM rule_nats_publish_history h WHERE h.publish_id = p.publish_id AND h.state = 'pending');
-    RETURN QUERY
-    WITH due AS (
-        UPDATE rule_nats_relay_parked p SET next_attempt_at = clock_timestamp() + p_lease
-         WHERE p.publish_id IN (SELECT d.publish_id FROM rule_nats_relay_parked d WHERE d.next_attempt_at <= clock_timestamp()
-                                 ORDER BY d.next_attempt_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
-        RETURNING p.publish_id)
-    SELECT h.* FROM due JOIN rule_nats_publish_history h ON h.publish_id = due.publish_id WHERE h.state = 'pending' ORDER BY h.publish_id;
+    RETURN QUERY SELECT h.* FROM rule_nats_publish_history h WHERE h.publish_id = ANY (v_due) AND h.state = 'pending' ORDER BY h.publish_id;
 END $$;
-COMMENT ON FUNCTION rule_nats_parked_due(integer, interval) IS
-'Up to p_limit parked events whose time has come, leased for p_lease; finished ones are forgotten. Publish each, then mark or park it.';
+COMMENT ON FUNCTION rule_nats_parked_due(text, bigint[], integer) IS
+'Up to p_limit parked events of one destination whose time has come and that are not in flight; finished ones are forgotten. Publish each, then mark or park it.';
 
 CREATE OR REPLACE FUNCTION rule_nats_mark_restored(p_publish_ids bigint[], p_streams text[], p_sequences bigint[])
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -57,7 +57,7 @@ BEGIN
           FROM (VALUES
             ('rule_publisher', 'EXECUTE ON FUNCTION rule_webhook_publish_nats, rule_webhook_call_unified, rule_webhook_enqueue, rule_nats_msg_id,
                 rule_nats_subject_check, rule_nats_subject_covers, rule_nats_message_id_check, rule_nats_init, rule_webhook_get'),
-            ('rule_relay', 'EXECUTE ON FUNCTION rule_nats_mark_stored, rule_nats_mark_refused, rule_nats_park, rule_nats_scan_pending, rule_nats_parked_due,
+            ('rule_relay', 'EXECUTE ON FUNCTION rule_nats_mark_stored, rule_nats_mark_refused, rule_nats_park, rule_nats_scan_pending, rule_nats_parked_destinations, rule_nats_parked_due,
                 rule_nats_mark_restored, rule_nats_history_maintain, rule_nats_subject_check, rule_nats_subject_covers,
                 rule_nats_msg_id'),
             ('rule_relay', 'SELECT (config_id, config_name, nats_url, nats_cluster_urls, auth_type, auth_credentials_file, tls_enabled, tls_cert_file,
