@@ -1,0 +1,96 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+using RuleEngineNats.Contracts;
+
+namespace RuleEngineNats.Messaging;
+
+/// <summary>
+/// Keeps a snapshot of the configuration tables: read at start, after every notification on <see cref="NotifyChannels.ConfigChanged"/> and every
+/// <see cref="MessagingOptions.ConfigRefresh"/>. While PostgreSQL is away the last snapshot stays in use.
+/// </summary>
+public sealed partial class ConfigWatcher(
+    NpgsqlDataSource dataSource, IOptions<MessagingOptions> options, TimeProvider time, ILogger<ConfigWatcher> logger) : BackgroundService
+{
+    private static readonly TimeSpan ErrorDelay = TimeSpan.FromSeconds(1);
+
+    private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile ConfigSnapshot _current = new([], [], []);
+
+    /// <summary>Raised after a new snapshot is in <see cref="Current"/>, on the watcher's own thread: return at once.</summary>
+    public event Action<ConfigSnapshot>? Changed;
+
+    /// <summary>The newest snapshot; empty until the first has been read.</summary>
+    public ConfigSnapshot Current => _current;
+
+    /// <summary>Whether a snapshot has been read.</summary>
+    public bool HasSnapshot => _first.Task.IsCompletedSuccessfully;
+
+    /// <summary>Waits for the first snapshot.</summary>
+    public Task WaitForFirstAsync(CancellationToken cancellationToken) => _first.Task.WaitAsync(cancellationToken);
+
+    /// <summary>Reads the tables now.</summary>
+    public async Task<ConfigSnapshot> RefreshAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        return await RefreshAsync(connection, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await WatchAsync(stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception)
+            {
+                LogFailed(exception.Message);
+                await Task.Delay(ErrorDelay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task WatchAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+
+        // Listening begins before the first read, so that no change falls between the two.
+        await using (var listen = new NpgsqlCommand($"LISTEN {NotifyChannels.ConfigChanged}", connection))
+        {
+            await listen.ExecuteNonQueryAsync(cancellationToken);
+        }
+
+        while (true)
+        {
+            await RefreshAsync(connection, cancellationToken);
+            await connection.WaitAsync(options.Value.ConfigRefresh, cancellationToken);
+        }
+    }
+
+    private async Task<ConfigSnapshot> RefreshAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        var snapshot = await ConfigTables.ReadAsync(connection, options.Value.ReadWebhookSecrets, cancellationToken);
+        _current = snapshot;
+        if (_first.TrySetResult())
+        {
+            LogFirst(snapshot.Webhooks.Count, snapshot.Configs.Count, snapshot.Streams.Count);
+        }
+
+        Changed?.Invoke(snapshot);
+        return snapshot;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Configuration read: {Webhooks} webhooks, {Configs} NATS configurations, {Streams} streams")]
+    private partial void LogFirst(int webhooks, int configs, int streams);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Configuration could not be read: {Reason}")]
+    private partial void LogFailed(string reason);
+}

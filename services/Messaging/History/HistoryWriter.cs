@@ -1,0 +1,161 @@
+using System.Diagnostics.Metrics;
+using System.Threading.Channels;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace RuleEngineNats.Messaging;
+
+/// <summary>
+/// Writes finished publishes into <c>rule_nats_publish_history</c>, off the publish path: a batch is written when it is full
+/// (<see cref="MessagingOptions.HistoryBatch"/>) or its first row has waited <see cref="MessagingOptions.HistoryDelay"/>. While PostgreSQL is away rows are
+/// held, up to <see cref="MessagingOptions.HistoryCapacity"/>; then enqueueing waits. At shutdown what is held is written. A killed process loses the
+/// rows it holds: the events themselves are in the stream.
+/// </summary>
+public sealed partial class HistoryWriter : BackgroundService
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
+
+    // Within the host's shutdown time.
+    private static readonly TimeSpan LastFlush = TimeSpan.FromSeconds(10);
+
+    private readonly NpgsqlDataSource _dataSource;
+    private readonly MessagingOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<HistoryWriter> _logger;
+    private readonly Channel<HistoryRow> _rows;
+    private readonly Counter<long> _written;
+
+    /// <summary>Called by the container.</summary>
+    public HistoryWriter(NpgsqlDataSource dataSource, IOptions<MessagingOptions> options, TimeProvider time, ILogger<HistoryWriter> logger)
+    {
+        _dataSource = dataSource;
+        _options = options.Value;
+        _time = time;
+        _logger = logger;
+        _rows = Channel.CreateBounded<HistoryRow>(new BoundedChannelOptions(_options.HistoryCapacity) { SingleReader = true });
+        _written = Telemetry.Meter.CreateCounter<long>("ruleengine.history.rows", "{row}", "History rows written after their publish.");
+        Telemetry.Meter.CreateObservableGauge("ruleengine.history.queued", () => _rows.Reader.Count, "{row}", "History rows waiting to be written.");
+    }
+
+    /// <summary>Rows waiting to be written.</summary>
+    public int Queued => _rows.Reader.Count;
+
+    /// <summary>Hands a row over; waits only when the bound is reached.</summary>
+    public ValueTask EnqueueAsync(HistoryRow row, CancellationToken cancellationToken) => _rows.Writer.WriteAsync(row, cancellationToken);
+
+    /// <inheritdoc/>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        _rows.Writer.TryComplete();
+        await base.StopAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var batch = new List<HistoryRow>(_options.HistoryBatch);
+
+        // The stop signal ends the waiting, not the writing.
+        using var end = new CancellationTokenSource();
+        await using var stop = stoppingToken.UnsafeRegister(_ => end.CancelAfter(LastFlush), null);
+        while (await FillAsync(batch, stoppingToken))
+        {
+            if (!await WriteAsync(batch, end.Token))
+            {
+                LogLost(batch.Count + _rows.Reader.Count);
+                return;
+            }
+
+            batch.Clear();
+        }
+    }
+
+    private async Task<bool> FillAsync(List<HistoryRow> batch, CancellationToken stopping)
+    {
+        if (!await _rows.Reader.WaitToReadAsync(CancellationToken.None))
+        {
+            return false;
+        }
+
+        Take(batch);
+        if (batch.Count < _options.HistoryBatch && !stopping.IsCancellationRequested)
+        {
+            await Task.Delay(_options.HistoryDelay, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Take(batch);
+        }
+
+        return true;
+    }
+
+    private void Take(List<HistoryRow> batch)
+    {
+        while (batch.Count < _options.HistoryBatch && _rows.Reader.TryRead(out var row))
+        {
+            batch.Add(row);
+        }
+    }
+
+    private async Task<bool> WriteAsync(List<HistoryRow> batch, CancellationToken end)
+    {
+        for (var wait = FirstRetry; ; wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry)
+        {
+            try
+            {
+                await HistoryTable.InsertAsync(_dataSource, batch, end);
+                _written.Add(batch.Count);
+                return true;
+            }
+            catch (Exception exception) when (!end.IsCancellationRequested)
+            {
+                if (exception is PostgresException { IsTransient: false } && batch.Count > 1)
+                {
+                    // One row that the table does not take must not hold up the others for ever.
+                    return await WriteOneByOneAsync(batch, end);
+                }
+
+                if (exception is PostgresException { IsTransient: false, SqlState: [('2' or '4'), ..] } refused)
+                {
+                    LogRefused(batch[0].Message.MessageId, refused.MessageText);
+                    return true;
+                }
+
+                LogRetrying(batch.Count, exception.Message);
+                await Task.Delay(wait, _time, end).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
+            }
+
+            if (end.IsCancellationRequested)
+            {
+                return false;
+            }
+        }
+    }
+
+    private async Task<bool> WriteOneByOneAsync(List<HistoryRow> batch, CancellationToken end)
+    {
+        foreach (var row in batch.ToArray())
+        {
+            if (!await WriteAsync([row], end))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} history rows could not be written and will be tried again: {Reason}")]
+    private partial void LogRetrying(int rows, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The history row of {MessageId} is refused by the database: {Reason}")]
+    private partial void LogRefused(string messageId, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Rows} history rows were not written before the process had to end; their events are in the stream")]
+    private partial void LogLost(int rows);
+}

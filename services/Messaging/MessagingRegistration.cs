@@ -1,0 +1,31 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using RuleEngineNats.Contracts;
+
+namespace RuleEngineNats.Messaging;
+
+/// <summary>Registers this assembly's parts.</summary>
+public static class MessagingRegistration
+{
+    /// <summary>
+    /// Registers <see cref="ConfigWatcher"/>, <see cref="NatsConnections"/>, <see cref="NatsConnectionPool"/> (of the configuration "default"),
+    /// <see cref="EventPublisher"/>, <see cref="StreamProvisioner"/> and <see cref="HistoryWriter"/>. The service itself registers the
+    /// <c>NpgsqlDataSource</c> with <c>AddNpgsqlDataSource("rules")</c>.
+    /// </summary>
+    public static TBuilder AddMessaging<TBuilder>(this TBuilder builder)
+        where TBuilder : IHostApplicationBuilder
+    {
+        builder.Services.AddOptions<MessagingOptions>().BindConfiguration(MessagingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<ConfigWatcher>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<ConfigWatcher>());
+        builder.Services.AddSingleton<NatsConnections>();
+        builder.Services.AddSingleton(services => services.GetRequiredService<NatsConnections>().Get(ConnectionNames.DefaultConfig));
+        builder.Services.AddSingleton<EventPublisher>();
+        builder.Services.AddSingleton<StreamProvisioner>();
+        builder.Services.AddSingleton<HistoryWriter>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<HistoryWriter>());
+        return builder;
+    }
+}

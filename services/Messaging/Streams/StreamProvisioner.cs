@@ -1,0 +1,80 @@
+using Microsoft.Extensions.Logging;
+using NATS.Client.Core;
+using NATS.Client.JetStream;
+using Npgsql;
+
+namespace RuleEngineNats.Messaging;
+
+/// <summary>
+/// Makes the streams of <c>rule_nats_streams</c> exist on the server: what is missing is created, what is there is left as it is and its differences
+/// reported, into the row as well (<c>server_state</c>, <c>server_detail</c>, <c>checked_at</c>).
+/// </summary>
+public sealed partial class StreamProvisioner(
+    NatsConnections connections, ConfigWatcher watcher, NpgsqlDataSource dataSource, ILogger<StreamProvisioner> logger)
+{
+    /// <summary>Provisions every enabled definition of the configuration as it is in the database now.</summary>
+    /// <returns>One report per enabled definition. A server that is away is a report with <see cref="StreamState.Failed"/>, not an exception.</returns>
+    public async Task<IReadOnlyList<StreamReport>> ProvisionAsync(CancellationToken cancellationToken)
+    {
+        var snapshot = await watcher.RefreshAsync(cancellationToken);
+        var reports = new List<StreamReport>();
+        foreach (var definition in snapshot.Streams.Where(stream => stream.Enabled))
+        {
+            if (snapshot.ConfigsById.GetValueOrDefault(definition.ConfigId) is { Enabled: true } config)
+            {
+                var report = await ProvisionAsync(config, definition, cancellationToken);
+                LogReport(report.Stream, report.State, report.Detail);
+                await RecordAsync(definition.Id, report, cancellationToken);
+                reports.Add(report);
+            }
+        }
+
+        return reports;
+    }
+
+    private async Task<StreamReport> ProvisionAsync(NatsConfig config, StreamDefinition definition, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var context = new NatsJSContext(connections.Get(config.Name).Next());
+            try
+            {
+                var stream = await context.GetStreamAsync(definition.Name, cancellationToken: cancellationToken);
+                var differences = StreamShape.Differences(definition, stream.Info.Config);
+                return new StreamReport(
+                    definition.Name, config.Name, differences.Count == 0 ? StreamState.Exists : StreamState.Differs, string.Join("; ", differences));
+            }
+            catch (NatsJSApiException exception) when (exception.Error.Code == 404)
+            {
+                await context.CreateStreamAsync(StreamShape.Of(definition), cancellationToken);
+                return new StreamReport(definition.Name, config.Name, StreamState.Created, string.Empty);
+            }
+        }
+        catch (Exception exception) when (exception is NatsException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            return new StreamReport(definition.Name, config.Name, StreamState.Failed, exception.Message);
+        }
+    }
+
+    private async Task RecordAsync(int streamId, StreamReport report, CancellationToken cancellationToken)
+    {
+        // A stream that we created stays "created" while it is as defined, so that an operator sees whose it is. Unchanged rows are not written:
+        // each write notifies every service.
+        await using var command = dataSource.CreateCommand(
+            """
+            UPDATE rule_nats_streams
+               SET server_state = n.state, server_detail = n.detail, checked_at = now()
+              FROM (SELECT $2::text AS state, nullif($3, '') AS detail) n
+             WHERE stream_id = $1
+               AND NOT (n.state = 'exists' AND server_state = 'created')
+               AND (server_state, server_detail) IS DISTINCT FROM (n.state, n.detail)
+            """);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = streamId });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = report.State.ToString().ToLowerInvariant() });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = report.Detail });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Stream {Stream}: {State} {Detail}")]
+    private partial void LogReport(string stream, StreamState state, string detail);
+}
