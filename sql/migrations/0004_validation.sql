@@ -14,7 +14,7 @@ SET search_path TO public, pg_temp;
 --   character not in [A-Za-z0-9_-]   anything else                                                 n = its first byte
 --   more than 16 tokens                                                                            n = start of the 17th
 CREATE OR REPLACE FUNCTION rule_nats_subject_check(p_subject text, p_allow_wildcards boolean DEFAULT false)
-RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     v_bytes bytea;
     v_length integer;
@@ -70,7 +70,7 @@ COMMENT ON FUNCTION rule_nats_subject_check(text, boolean) IS
 'Returns the subject if it may be published to (or, with p_allow_wildcards, subscribed to); else raises 22023 "subject: <reason> at byte <offset>".';
 
 CREATE OR REPLACE FUNCTION rule_nats_subject_covers(p_filter text, p_subject text)
-RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     f text[] := string_to_array(p_filter, '.');
     s text[] := string_to_array(p_subject, '.');
@@ -86,7 +86,7 @@ COMMENT ON FUNCTION rule_nats_subject_covers(text, text) IS
 'True when every subject that matches p_subject (a subject or a filter) also matches the filter p_filter, by the rules of NATS.';
 
 CREATE OR REPLACE FUNCTION rule_nats_subjects_overlap(p_one text, p_other text)
-RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     a text[] := string_to_array(p_one, '.');
     b text[] := string_to_array(p_other, '.');
@@ -102,7 +102,7 @@ COMMENT ON FUNCTION rule_nats_subjects_overlap(text, text) IS
 
 -- The same words as RuleEngineNats.Contracts.MessageIdRules: empty, longer than 128 characters, space or control character.
 CREATE OR REPLACE FUNCTION rule_nats_message_id_check(p_message_id text)
-RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     v_good text;
 BEGIN
@@ -131,7 +131,7 @@ COMMENT ON FUNCTION rule_nats_msg_id(integer, text) IS
 'The Nats-Msg-Id (and ce-id, and webhook-id) of a message: <webhook_id>_<message_id>, or <webhook_id>:<sha256 of message_id in hex> when the id is longer than 116 characters or has a dot or a character outside printable ASCII. At most 128 bytes, never a dot; webhook 0 is a publish by subject. PublishService derives the same.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_url_check(p_url text)
-RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     v_authority text := substring(p_url FROM '^https?://([^/?#]*)');
 BEGIN
@@ -152,7 +152,7 @@ COMMENT ON FUNCTION rule_webhook_url_check(text) IS
 'Returns an http or https URL of at most 2,048 characters without user information; else raises 22023. Which addresses may be reached is decided at connect time, by the delivery worker.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_headers_check(p_headers jsonb)
-RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     v_name text;
     v_value jsonb;
@@ -190,7 +190,7 @@ COMMENT ON FUNCTION rule_webhook_headers_check(jsonb) IS
 'Returns an object of at most 64 header names and values of printable ASCII (8 KiB together), none of them reserved; else raises. The headers of an endpoint; RuleEngineNats.Contracts.HeaderRules has the same rules for the headers of an event.';
 
 CREATE OR REPLACE FUNCTION rule_nats_payload_text(p_payload jsonb)
-RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     c_limit constant integer := 1040384; -- 1 MiB, NATS's max_payload, less 8 KiB for headers
     v_text text;

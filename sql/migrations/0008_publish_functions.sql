@@ -3,9 +3,8 @@ SET search_path TO public, pg_temp;
 
 -- The part that rule_webhook_publish_nats and rule_webhook_call_unified share.
 CREATE OR REPLACE FUNCTION rule_nats_accept(
-    p_webhook_id integer, p_payload jsonb, p_message_id text, p_with_call boolean, p_grace interval,
-    OUT p_result jsonb, OUT p_call_id bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    p_webhook_id integer, p_payload jsonb, p_message_id text, p_with_call boolean, p_grace interval)
+RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_start timestamptz := clock_timestamp();
     v_webhook record;
@@ -16,18 +15,18 @@ DECLARE
     v_key rule_nats_message_keys%ROWTYPE;
     v_first record;
     v_keep interval;
+    v_call_id bigint;
 BEGIN
-    SELECT w.webhook_name, w.nats_subject, w.deduplicate_for, c.config_id, c.stream_name, r.database_id
+    SELECT w.webhook_name, w.nats_subject, w.deduplicate_for, c.config_id, c.stream_name
       INTO v_webhook
-      FROM rule_webhooks w
-      JOIN rule_nats_relay_state r ON r.relay_name = 'default'
-      LEFT JOIN LATERAL (SELECT g.config_id, g.stream_name, g.subject_prefix FROM rule_nats_config g
-                          WHERE g.config_id = w.nats_config_id OR (w.nats_config_id IS NULL AND g.config_name = 'default')) c ON true
+      FROM rule_webhooks w LEFT JOIN rule_nats_config c ON c.config_id = w.nats_config_id
      WHERE w.webhook_id = p_webhook_id AND w.nats_enabled;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'Webhook not found or NATS not enabled' USING ERRCODE = 'P0002';
     ELSIF v_webhook.nats_subject IS NULL THEN
         RAISE EXCEPTION 'NATS subject not configured' USING ERRCODE = '55000';
+    ELSIF v_webhook.config_id IS NULL THEN
+        SELECT c.config_id, c.stream_name INTO v_webhook.config_id, v_webhook.stream_name FROM rule_nats_config c WHERE c.config_name = 'default';
     END IF;
     PERFORM rule_nats_subject_check(v_webhook.nats_subject);
     PERFORM rule_nats_message_id_check(p_message_id);
@@ -38,7 +37,8 @@ BEGIN
     PERFORM pg_current_xact_id();
     v_publish_id := nextval('rule_nats_publish_history_publish_id_seq');
     IF p_message_id IS NULL THEN
-        v_msg_id := 'p' || v_webhook.database_id || '_' || v_publish_id;
+        SELECT 'p' || left(md5(r.database_id || current_database()), 12) || '_' || v_publish_id INTO v_msg_id
+          FROM rule_nats_relay_state r WHERE r.relay_name = 'default';
     ELSE
         v_msg_id := rule_nats_msg_id(p_webhook_id, p_message_id);
         v_keep := coalesce(v_webhook.deduplicate_for, interval '0');
@@ -59,13 +59,12 @@ BEGIN
                 END IF;
                 SELECT h.publish_id, h.subject, h.stream_name, h.sequence_number, h.state, h.nats_msg_id, h.call_id INTO v_first
                   FROM rule_nats_publish_history h WHERE h.publish_id = v_key.publish_id;
-                p_call_id := v_first.call_id;
-                p_result := jsonb_build_object('success', true, 'webhook_name', v_webhook.webhook_name,
+                RETURN jsonb_build_object('success', true, 'webhook_name', v_webhook.webhook_name,
                     'subject', coalesce(v_first.subject, v_webhook.nats_subject), 'stream', coalesce(v_first.stream_name, v_webhook.stream_name),
                     'sequence', v_first.sequence_number, 'duplicate', true,
                     'latency_ms', round(extract(epoch FROM clock_timestamp() - v_start) * 1000, 3), 'publish_id', v_key.publish_id,
-                    'state', coalesce(v_first.state, 'stored'), 'message_id', p_message_id, 'nats_msg_id', coalesce(v_first.nats_msg_id, v_msg_id));
-                RETURN;
+                    'state', coalesce(v_first.state, 'stored'), 'message_id', p_message_id, 'nats_msg_id', coalesce(v_first.nats_msg_id, v_msg_id))
+                    || CASE WHEN p_with_call THEN jsonb_build_object('call_id', v_first.call_id) ELSE '{}'::jsonb END;
             END IF;
         END IF;
     END IF;
@@ -74,24 +73,26 @@ BEGIN
         INSERT INTO rule_webhook_calls (webhook_id, payload, scheduled_at, event_id, subject, publish_id)
         VALUES (p_webhook_id, p_payload, clock_timestamp() + p_grace, v_msg_id, v_webhook.nats_subject, v_publish_id)
         ON CONFLICT (event_id, webhook_id) DO UPDATE SET publish_id = EXCLUDED.publish_id
-        RETURNING call_id INTO p_call_id;
+        RETURNING call_id INTO v_call_id;
     END IF;
     INSERT INTO rule_nats_publish_history (publish_id, webhook_id, subject, payload, message_id, triggered_by, stream_name,
                                            body_sha256, nats_msg_id, config_id, call_id, trace_parent)
     VALUES (v_publish_id, p_webhook_id, v_webhook.nats_subject, p_payload, p_message_id, session_user, v_webhook.stream_name,
-            v_hash, v_msg_id, v_webhook.config_id, p_call_id,
+            v_hash, v_msg_id, v_webhook.config_id, v_call_id,
             substring(current_setting('rule.traceparent', true) FROM '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'));
-    p_result := jsonb_build_object('success', true, 'webhook_name', v_webhook.webhook_name, 'subject', v_webhook.nats_subject,
+    RETURN jsonb_build_object('success', true, 'webhook_name', v_webhook.webhook_name, 'subject', v_webhook.nats_subject,
         'stream', v_webhook.stream_name, 'sequence', NULL, 'duplicate', false,
         'latency_ms', round(extract(epoch FROM clock_timestamp() - v_start) * 1000, 3), 'publish_id', v_publish_id,
-        'state', 'pending', 'message_id', p_message_id, 'nats_msg_id', v_msg_id);
+        'state', 'pending', 'message_id', p_message_id, 'nats_msg_id', v_msg_id)
+        || CASE WHEN p_with_call THEN jsonb_build_object('call_id', v_call_id) ELSE '{}'::jsonb END;
 END $$;
 COMMENT ON FUNCTION rule_nats_accept(integer, jsonb, text, boolean, interval) IS 'Internal: inserts the outbox row (and, for publish_mode both, the call row) of one event, or finds the first one with this message_id.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_publish_nats(webhook_id integer, payload jsonb, message_id text DEFAULT NULL)
-RETURNS jsonb LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT (rule_nats_accept($1, $2, $3, false, NULL)).p_result
-$$;
+RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN rule_nats_accept($1, $2, $3, false, NULL);
+END $$;
 COMMENT ON FUNCTION rule_webhook_publish_nats(integer, jsonb, text) IS
 'Accepts one event for JetStream in the caller''s transaction: published after COMMIT, never after ROLLBACK. Returns {success, webhook_name, subject, stream, sequence, duplicate, latency_ms, publish_id, state, message_id, nats_msg_id}; state is ''pending'' and sequence null until the relay has the PubAck (look in rule_nats_publish_history by publish_id). The same message_id with the same body returns the first result with duplicate true; with another body it is error 23505. SET rule.traceparent to join a trace.';
 
@@ -121,7 +122,8 @@ BEGIN
 
     IF v_webhook.publish_mode = 'both' THEN
         -- One event, two paths: the call waits while JetStream is expected to deliver first. Who leases the row first, sends.
-        SELECT a.p_result, a.p_call_id INTO v_nats, v_call_id FROM rule_nats_accept($1, $2, $3, true, interval '30 seconds') a;
+        v_nats := rule_nats_accept($1, $2, $3, true, interval '30 seconds');
+        v_call_id := (v_nats ->> 'call_id')::bigint;
         v_duplicate := (v_nats ->> 'duplicate')::boolean;
     ELSE
         PERFORM rule_nats_message_id_check($3);
