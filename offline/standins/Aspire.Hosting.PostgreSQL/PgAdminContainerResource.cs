@@ -1,0 +1,5 @@
+using Aspire.Hosting.ApplicationModel;
+
+namespace Aspire.Hosting.Postgres;
+
+public sealed class PgAdminContainerResource(string name) : ContainerResource(name);
