@@ -26,6 +26,9 @@ public static class MessagingRegistration
         builder.Services.AddSingleton<StreamProvisioner>();
         builder.Services.AddSingleton<HistoryWriter>();
         builder.Services.AddHostedService(services => services.GetRequiredService<HistoryWriter>());
+        builder.Services.AddHealthChecks()
+            .AddCheck<ConfigurationHealth>("configuration", tags: ["ready"])
+            .AddCheck<NatsHealth>("nats", tags: ["ready"]);
         return builder;
     }
 }

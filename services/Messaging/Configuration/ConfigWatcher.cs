@@ -15,8 +15,11 @@ public sealed partial class ConfigWatcher(
 {
     private static readonly TimeSpan ErrorDelay = TimeSpan.FromSeconds(1);
 
+    private readonly SemaphoreSlim _reading = new(1, 1);
+    private readonly SemaphoreSlim _asking = new(1, 1);
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ConfigSnapshot _current = new([], [], []);
+    private long _readAt = long.MinValue;
 
     /// <summary>Raised after a new snapshot is in <see cref="Current"/>, on the watcher's own thread: return at once.</summary>
     public event Action<ConfigSnapshot>? Changed;
@@ -35,6 +38,24 @@ public sealed partial class ConfigWatcher(
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         return await RefreshAsync(connection, cancellationToken);
+    }
+
+    /// <summary>
+    /// A snapshot that is certainly not older than this call: for whoever misses something that may have been committed a moment ago.
+    /// However many ask at once, they share the next reading.
+    /// </summary>
+    public async Task<ConfigSnapshot> RefreshSharedAsync(CancellationToken cancellationToken)
+    {
+        var asked = time.GetTimestamp();
+        await _asking.WaitAsync(cancellationToken);
+        try
+        {
+            return Volatile.Read(ref _readAt) >= asked ? _current : await RefreshAsync(cancellationToken);
+        }
+        finally
+        {
+            _asking.Release();
+        }
     }
 
     /// <inheritdoc/>
@@ -77,8 +98,21 @@ public sealed partial class ConfigWatcher(
 
     private async Task<ConfigSnapshot> RefreshAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        var snapshot = await ConfigTables.ReadAsync(connection, options.Value.ReadWebhookSecrets, cancellationToken);
-        _current = snapshot;
+        // One at a time, or an older snapshot could take the place of a newer one.
+        await _reading.WaitAsync(cancellationToken);
+        ConfigSnapshot snapshot;
+        try
+        {
+            var began = time.GetTimestamp();
+            snapshot = await ConfigTables.ReadAsync(connection, options.Value.ReadWebhookSecrets, cancellationToken);
+            _current = snapshot;
+            Volatile.Write(ref _readAt, began);
+        }
+        finally
+        {
+            _reading.Release();
+        }
+
         if (_first.TrySetResult())
         {
             LogFirst(snapshot.Webhooks.Count, snapshot.Configs.Count, snapshot.Streams.Count);

@@ -142,7 +142,7 @@ public sealed partial class NatsConnectionPool : IAsyncDisposable
 
     private PoolConnection Start(int index, NatsOpts natsOptions)
     {
-        var connection = new PoolConnection(index, natsOptions, _options, _time, OnOpened, OnFailed);
+        var connection = new PoolConnection(this, index, natsOptions, _options, _time, OnOpened, OnFailed);
         connection.Start(_time, MinimumWait, MaximumWait);
         return connection;
     }

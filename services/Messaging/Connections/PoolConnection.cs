@@ -17,8 +17,9 @@ internal sealed class PoolConnection : IAsyncDisposable
     private long _disconnects;
     private int _unanswered;
 
-    public PoolConnection(int index, NatsOpts options, MessagingOptions messaging, TimeProvider time, Action opened, Action<Exception> failed)
+    public PoolConnection(NatsConnectionPool pool, int index, NatsOpts options, MessagingOptions messaging, TimeProvider time, Action opened, Action<Exception> failed)
     {
+        Pool = pool;
         Index = index;
         _opened = opened;
         _failed = failed;
@@ -27,6 +28,8 @@ internal sealed class PoolConnection : IAsyncDisposable
         Connection.ConnectionDisconnected += OnDisconnected;
         Connection.ConnectionOpened += OnOpened;
     }
+
+    public NatsConnectionPool Pool { get; }
 
     public int Index { get; }
 

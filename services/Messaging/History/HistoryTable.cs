@@ -1,21 +1,23 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
-using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.Messaging;
 
-/// <summary>Inserts finished publishes: the rows by COPY and, in the same transaction, the keys of those whose message id is to be remembered.</summary>
+/// <summary>Inserts finished publishes: the keys of those whose message id is to be remembered and, in the same transaction, the rows by COPY.</summary>
 internal static class HistoryTable
 {
-    public static async Task InsertAsync(NpgsqlDataSource dataSource, IReadOnlyList<HistoryRow> rows, CancellationToken cancellationToken)
+    /// <param name="dataSource">The database.</param>
+    /// <param name="rows">Finished publishes.</param>
+    /// <param name="withKeys">False leaves the keys out: one of them is held by a transaction that does not end.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    public static async Task InsertAsync(NpgsqlDataSource dataSource, IReadOnlyList<HistoryRow> rows, bool withKeys, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         var publishIds = await ReserveIdsAsync(connection, rows.Count, cancellationToken);
-        await CopyAsync(connection, rows, publishIds, cancellationToken);
-        await RememberAsync(connection, rows, publishIds, cancellationToken);
+        var known = withKeys ? await RememberAsync(connection, rows, publishIds, cancellationToken) : [];
+        await CopyAsync(connection, rows, publishIds, known, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -27,7 +29,8 @@ internal static class HistoryTable
         return (long[])(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    private static async Task CopyAsync(NpgsqlConnection connection, IReadOnlyList<HistoryRow> rows, long[] publishIds, CancellationToken cancellationToken)
+    private static async Task CopyAsync(
+        NpgsqlConnection connection, IReadOnlyList<HistoryRow> rows, long[] publishIds, HashSet<(int, string)> known, CancellationToken cancellationToken)
     {
         // enqueued_xid is null: these rows were never pending, and the outbox index does not grow with them.
         await using var copy = await connection.BeginBinaryImportAsync(
@@ -40,6 +43,12 @@ internal static class HistoryTable
             cancellationToken);
         for (var index = 0; index < rows.Count; index++)
         {
+            // A repeat of an event that has its row already gets no second one.
+            if (rows[index] is { Outcome: PublishOutcome.Duplicate, Message.WebhookId: { } webhookId, MessageId: { } messageId } && known.Contains((webhookId, messageId)))
+            {
+                continue;
+            }
+
             await WriteRowAsync(copy, rows[index], publishIds[index], cancellationToken);
         }
 
@@ -61,7 +70,7 @@ internal static class HistoryTable
         await WriteAsync(copy, message.WebhookId, NpgsqlDbType.Integer, cancellationToken);
         await copy.WriteAsync(message.Subject, NpgsqlDbType.Text, cancellationToken);
         await copy.WriteAsync(message.Body, NpgsqlDbType.Jsonb, cancellationToken);
-        await WriteTextAsync(copy, Headers(message), NpgsqlDbType.Jsonb, cancellationToken);
+        await WriteTextAsync(copy, HistoryHeaders.Json(message), NpgsqlDbType.Jsonb, cancellationToken);
         await copy.WriteAsync(row.PublishedAt.UtcDateTime, NpgsqlDbType.TimestampTz, cancellationToken);
         await WriteTextAsync(copy, row.MessageId, NpgsqlDbType.Text, cancellationToken);
         await WriteAsync(copy, sequence, NpgsqlDbType.Bigint, cancellationToken);
@@ -81,56 +90,53 @@ internal static class HistoryTable
         await WriteTextAsync(copy, message.TraceParent, NpgsqlDbType.Text, cancellationToken);
     }
 
-    // The first use of an id stays the one remembered; only an expired key is taken over.
-    private static async Task RememberAsync(NpgsqlConnection connection, IReadOnlyList<HistoryRow> rows, long[] publishIds, CancellationToken cancellationToken)
+    // The first use of an id stays the one remembered; an expired or refused one is taken over. Returns the keys that were there before.
+    private static async Task<HashSet<(int, string)>> RememberAsync(
+        NpgsqlConnection connection, IReadOnlyList<HistoryRow> rows, long[] publishIds, CancellationToken cancellationToken)
     {
         var keys = rows
             .Select((row, index) => (Row: row, PublishId: publishIds[index]))
             .Where(key => key.Row is { RememberFor: not null, MessageId: not null, Message.WebhookId: not null, Outcome: PublishOutcome.Stored or PublishOutcome.Duplicate })
+            // In one order everywhere, so that two replicas cannot wait for each other.
+            .OrderBy(key => key.Row.Message.WebhookId).ThenBy(key => key.Row.MessageId, StringComparer.Ordinal).ThenBy(key => key.Row.Outcome is PublishOutcome.Duplicate)
             .DistinctBy(key => (key.Row.Message.WebhookId, key.Row.MessageId))
-            .OrderBy(key => (key.Row.Message.WebhookId, key.Row.MessageId))
             .ToArray();
         if (keys.Length == 0)
         {
-            return;
+            return [];
         }
 
-        await using var command = new NpgsqlCommand(
+        await using var batch = new NpgsqlBatch(connection);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("SET LOCAL lock_timeout = '2s'"));
+        var insert = new NpgsqlBatchCommand(
             """
             INSERT INTO rule_nats_message_keys AS k (webhook_id, message_id, body_sha256, publish_id, expires_at)
             SELECT webhook_id, message_id, body_sha256, publish_id, expires_at
               FROM unnest($1, $2, $3, $4, $5) AS n (webhook_id, message_id, body_sha256, publish_id, expires_at)
             ON CONFLICT (webhook_id, message_id) DO UPDATE
                SET body_sha256 = excluded.body_sha256, publish_id = excluded.publish_id, expires_at = excluded.expires_at
-             WHERE k.expires_at <= now()
-            """,
-            connection);
-        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. keys.Select(key => key.Row.Message.WebhookId!.Value)] });
-        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. keys.Select(key => key.Row.MessageId!)] });
-        command.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. keys.Select(key => Sha256(key.Row.Message).ToArray())] });
-        command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.PublishId)] });
-        command.Parameters.Add(new NpgsqlParameter<DateTime[]> { TypedValue = [.. keys.Select(key => (key.Row.PublishedAt + key.Row.RememberFor!.Value).UtcDateTime)] });
-        await command.ExecuteNonQueryAsync(cancellationToken);
+             WHERE k.expires_at <= clock_timestamp()
+                OR EXISTS (SELECT FROM rule_nats_publish_history h WHERE h.publish_id = k.publish_id AND h.state = 'refused')
+            RETURNING webhook_id, message_id
+            """);
+        insert.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. keys.Select(key => key.Row.Message.WebhookId!.Value)] });
+        insert.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. keys.Select(key => key.Row.MessageId!)] });
+        insert.Parameters.Add(new NpgsqlParameter<byte[][]> { TypedValue = [.. keys.Select(key => Sha256(key.Row.Message).ToArray())] });
+        insert.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.PublishId)] });
+        insert.Parameters.Add(new NpgsqlParameter<DateTime[]> { TypedValue = [.. keys.Select(key => (key.Row.PublishedAt + key.Row.RememberFor!.Value).UtcDateTime)] });
+        batch.BatchCommands.Add(insert);
+        var known = keys.Select(key => (key.Row.Message.WebhookId!.Value, key.Row.MessageId!)).ToHashSet();
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            known.Remove((reader.GetInt32(0), reader.GetString(1)));
+        }
+
+        return known;
     }
 
     private static ReadOnlyMemory<byte> Sha256(EventMessage message)
         => message.BodySha256.Length == SHA256.HashSizeInBytes ? message.BodySha256 : SHA256.HashData(message.Body.Span);
-
-    private static string? Headers(EventMessage message)
-    {
-        var headers = message.Headers.ToDictionary(header => header.Key, header => header.Value);
-        if (message.CloudEventType is { } type)
-        {
-            headers[EventHeaders.CloudEventType] = type;
-        }
-
-        if (message.CloudEventSource is { } source)
-        {
-            headers[EventHeaders.CloudEventSource] = source;
-        }
-
-        return headers.Count == 0 ? null : JsonSerializer.Serialize(headers);
-    }
 
     private static Task WriteAsync<T>(NpgsqlBinaryImporter copy, T? value, NpgsqlDbType type, CancellationToken cancellationToken)
         where T : struct

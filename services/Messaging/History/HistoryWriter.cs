@@ -100,46 +100,49 @@ public sealed partial class HistoryWriter : BackgroundService
 
     private async Task<bool> WriteAsync(List<HistoryRow> batch, CancellationToken end)
     {
-        for (var wait = FirstRetry; ; wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry)
+        var withKeys = true;
+        for (var wait = FirstRetry; !end.IsCancellationRequested; wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry)
         {
             try
             {
-                await HistoryTable.InsertAsync(_dataSource, batch, end);
+                await HistoryTable.InsertAsync(_dataSource, batch, withKeys, end);
                 _written.Add(batch.Count);
+                return true;
+            }
+            catch (PostgresException exception) when (IsAboutTheRows(exception) && !end.IsCancellationRequested)
+            {
+                // One row that the table does not take, or whose key somebody holds, must not hold up the others.
+                if (batch.Count > 1)
+                {
+                    return await WriteOneByOneAsync(batch, end);
+                }
+
+                if (exception.SqlState == PostgresErrorCodes.LockNotAvailable && withKeys)
+                {
+                    withKeys = false;
+                    continue;
+                }
+
+                LogRefused(batch[0].Message.MessageId, exception.MessageText);
                 return true;
             }
             catch (Exception exception) when (!end.IsCancellationRequested)
             {
-                if (exception is PostgresException { IsTransient: false } && batch.Count > 1)
-                {
-                    // One row that the table does not take must not hold up the others for ever.
-                    return await WriteOneByOneAsync(batch, end);
-                }
-
-                if (exception is PostgresException { IsTransient: false, SqlState: [('2' or '4'), ..] } refused)
-                {
-                    LogRefused(batch[0].Message.MessageId, refused.MessageText);
-                    return true;
-                }
-
                 LogRetrying(batch.Count, exception.Message);
                 await Task.Delay(wait, _time, end).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
-            catch (OperationCanceledException)
+            catch (Exception exception)
             {
-                return false;
-            }
-
-            if (end.IsCancellationRequested)
-            {
-                return false;
+                LogRetrying(batch.Count, exception.Message);
             }
         }
+
+        return false;
     }
 
     private async Task<bool> WriteOneByOneAsync(List<HistoryRow> batch, CancellationToken end)
     {
-        foreach (var row in batch.ToArray())
+        foreach (var row in batch)
         {
             if (!await WriteAsync([row], end))
             {
@@ -149,6 +152,11 @@ public sealed partial class HistoryWriter : BackgroundService
 
         return true;
     }
+
+    // Classes 22 (data) and 23 (constraints), and a key locked by another transaction. Everything else passes or is the operator's to mend.
+    private static bool IsAboutTheRows(PostgresException exception)
+        => exception.SqlState == PostgresErrorCodes.LockNotAvailable
+            || exception.SqlState.StartsWith("22", StringComparison.Ordinal) || exception.SqlState.StartsWith("23", StringComparison.Ordinal);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Rows} history rows could not be written and will be tried again: {Reason}")]
     private partial void LogRetrying(int rows, string reason);

@@ -17,7 +17,7 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
 
     /// <summary>Publishes within <see cref="MessagingOptions.PublishBudget"/>; see the other overload.</summary>
     public ValueTask<PublishOutcome> PublishAsync(EventMessage message, CancellationToken cancellationToken)
-        => PublishAsync(message, _options.PublishBudget, cancellationToken);
+        => PublishAsync(message, _options.PublishBudget, null, cancellationToken);
 
     /// <summary>
     /// Publishes an event and waits for its acknowledgement. An attempt that meets a lost connection, silence or an error that passes is repeated
@@ -25,8 +25,9 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
     /// </summary>
     /// <param name="message">The event.</param>
     /// <param name="budget">Time for all attempts together.</param>
+    /// <param name="lane">Keeps the order of publishes that follow each other; null where order does not matter.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public async ValueTask<PublishOutcome> PublishAsync(EventMessage message, TimeSpan budget, CancellationToken cancellationToken)
+    public async ValueTask<PublishOutcome> PublishAsync(EventMessage message, TimeSpan budget, PublishLane? lane, CancellationToken cancellationToken)
     {
         using var activity = StartActivity(message);
         var pool = connections.Get(message.Config);
@@ -36,7 +37,7 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
         for (var attempt = 1; ; attempt++)
         {
             var remaining = Remaining(deadline);
-            if (pool.Pick() is not { } connection)
+            if ((lane is null ? pool.Pick() : lane.Pick(pool)) is not { } connection)
             {
                 if (remaining < MinimumAttempt || !await WaitUntilHealthyAsync(pool, remaining, cancellationToken))
                 {
