@@ -57,7 +57,7 @@ CREATE INDEX IF NOT EXISTS idx_nats_publish_xid ON rule_nats_publish_history (en
 
 COMMENT ON TABLE rule_nats_publish_history IS 'Every event handed to NATS, and the outbox of those that are not stored yet. See sql/README.md for states and owners.';
 COMMENT ON COLUMN rule_nats_publish_history.success IS 'true = stored, false = refused, null = pending. Derived from state.';
-COMMENT ON COLUMN rule_nats_publish_history.stream_name IS 'While pending: the stream the message must go to (Nats-Expected-Stream). When stored: the stream of the PubAck.';
+COMMENT ON COLUMN rule_nats_publish_history.stream_name IS 'While pending: the stream of the configuration (the relay expects the definition that has the subject, where there is another). When stored: the stream of the PubAck.';
 COMMENT ON COLUMN rule_nats_publish_history.duplicate IS 'The PubAck said duplicate: an earlier attempt had stored it.';
 COMMENT ON COLUMN rule_nats_publish_history.body IS 'The exact bytes published; null means the UTF-8 text of payload.';
 COMMENT ON COLUMN rule_nats_publish_history.nats_msg_id IS 'Nats-Msg-Id, ce-id and webhook-id of this event: rule_nats_msg_id(webhook_id, message_id), or p<database>_<publish_id>.';
