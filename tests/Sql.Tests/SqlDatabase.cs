@@ -36,9 +36,17 @@ internal sealed class SqlDatabase : IAsyncDisposable
         return await command.ExecuteScalarAsync() is T value ? value : default!;
     }
 
-    public Task ExecuteAsync(string sql, params object?[] parameters) => ScalarAsync<object>(sql, parameters);
+    public async Task ExecuteAsync(string sql, params object?[] parameters)
+    {
+        await using var connection = await Source.OpenConnectionAsync();
+        await ExecuteAsync(connection, sql, parameters);
+    }
 
-    public Task ExecuteAsync(NpgsqlConnection connection, string sql, params object?[] parameters) => ScalarAsync<object>(connection, sql, parameters);
+    public async Task ExecuteAsync(NpgsqlConnection connection, string sql, params object?[] parameters)
+    {
+        await using var command = Command(connection, sql, parameters);
+        await command.ExecuteNonQueryAsync();
+    }
 
     /// <summary>The error of a statement that must fail.</summary>
     public async Task<PostgresException> RefusedAsync(string sql, params object?[] parameters)
