@@ -36,15 +36,12 @@ internal sealed class SqlDatabase : IAsyncDisposable
         return await command.ExecuteScalarAsync() is T value ? value : default!;
     }
 
-    public async Task ExecuteAsync(string sql, params object?[] parameters)
-    {
-        await using var connection = await Source.OpenConnectionAsync();
-        await ExecuteAsync(connection, sql, parameters);
-    }
+    public Task ExecuteAsync(string sql, params object?[] parameters) => ExecuteAsync(null, sql, parameters);
 
-    public async Task ExecuteAsync(NpgsqlConnection connection, string sql, params object?[] parameters)
+    public async Task ExecuteAsync(NpgsqlConnection? connection, string sql, params object?[] parameters)
     {
-        await using var command = Command(connection, sql, parameters);
+        await using var own = connection is null ? await Source.OpenConnectionAsync() : null;
+        await using var command = Command(connection ?? own!, sql, parameters);
         await command.ExecuteNonQueryAsync();
     }
 
