@@ -1,0 +1,37 @@
+using System.Globalization;
+
+namespace RuleEngineNats.ConfigService.Problems;
+
+/// <summary>Reads query parameters and collects what is wrong with them; the framework's own binding stops at the first.</summary>
+internal sealed class QueryReader
+{
+    public FieldProblems Problems { get; } = new();
+
+    public int? Integer(string name, string? text, int minimum, int maximum)
+    {
+        if (text is null)
+        {
+            return null;
+        }
+
+        if (!long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value))
+        {
+            Problems.Add("wrong_type", name, "must be an integer", "Give a whole number.");
+            return null;
+        }
+
+        Problems.Range(name, value, minimum, maximum);
+        return (int)Math.Clamp(value, minimum, maximum);
+    }
+
+    public bool? Boolean(string name, string? text)
+    {
+        if (text is null or "true" or "false")
+        {
+            return text is null ? null : text == "true";
+        }
+
+        Problems.Add("wrong_type", name, "must be true or false", "Give true or false.");
+        return null;
+    }
+}

@@ -1,0 +1,33 @@
+using RuleEngineNats.ConfigService;
+using RuleEngineNats.ConfigService.Connections;
+using RuleEngineNats.ConfigService.Pool;
+using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.ConfigService.Secrets;
+using RuleEngineNats.ConfigService.Statistics;
+using RuleEngineNats.ConfigService.Streams;
+using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Contracts;
+using RuleEngineNats.Messaging;
+using RuleEngineNats.ServiceDefaults;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults();
+builder.AddNpgsqlDataSource(ConnectionNames.Rules);
+builder.AddMessaging();
+builder.AddApi();
+builder.AddStreamOwner();
+
+var app = builder.Build();
+app.UseProblems();
+app.MapServiceDefaults();
+app.MapOpenApi();
+
+var api = app.MapGroup("/api/v1");
+api.MapWebhooks();
+api.MapSecrets();
+api.MapConnections();
+api.MapStreams();
+api.MapStatistics();
+api.MapPool();
+
+await app.RunAsync();

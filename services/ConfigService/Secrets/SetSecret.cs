@@ -1,0 +1,52 @@
+using Npgsql;
+using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.ConfigService.Webhooks;
+
+namespace RuleEngineNats.ConfigService.Secrets;
+
+internal static class SetSecret
+{
+    /// <summary>A secret to store.</summary>
+    internal sealed class Request
+    {
+        /// <summary>1 to 8,192 characters; for the secret named signing whsec_ and the base64 of 24 to 64 bytes.</summary>
+        public string? Value { get; set; }
+    }
+
+    public static async Task<IResult> HandleAsync(
+        string webhook, string name, HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
+    {
+        var body = await RequestBody<Request>.ReadAsync(request, ConfigJson.Default.SetSecretRequest, cancellationToken);
+        SecretRules.CheckName(name, body.Problems);
+        body.Problems.Required("value", body.Value.Value);
+        SecretRules.CheckValue("value", body.Value.Value, body.Problems);
+        // Every secret of such a name signs deliveries, so a malformed one would stop them.
+        if (name.StartsWith(SecretRules.Signing, StringComparison.OrdinalIgnoreCase))
+        {
+            SecretRules.CheckSigning("value", body.Value.Value, body.Problems);
+        }
+
+        if (body.Refusal() is { } refusal)
+        {
+            return refusal;
+        }
+
+        await using var connection = await rules.OpenConnectionAsync(cancellationToken);
+        if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
+        {
+            return Problem.NoWebhook(webhook).ToResult();
+        }
+
+        await StoreAsync(connection, id, name, body.Value.Value!, cancellationToken);
+        return Results.NoContent();
+    }
+
+    public static async Task StoreAsync(NpgsqlConnection connection, int id, string name, string value, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT rule_webhook_secret_set($1, $2, $3)", connection);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = id });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = value });
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}
