@@ -31,7 +31,8 @@ internal sealed class AckInbox : IAsyncDisposable
         _connection = connection;
         _time = time;
         _capacity = capacity;
-        _prefix = connection.NewInbox() + ".";
+        // Not NewInbox(): below the connection's own inbox the driver looks for exact subjects and never finds a wildcard.
+        _prefix = $"{connection.Opts.InboxPrefix}.{Guid.NewGuid():N}.";
         _places = new SemaphoreSlim(capacity, capacity);
         _sweeper = time.CreateTimer(static inbox => ((AckInbox)inbox!).Sweep(), this, SweepInterval, SweepInterval);
     }
