@@ -54,10 +54,7 @@ internal sealed class EntryPointRun(Assembly appHost, string[] args, Action<Dist
         var given = new ConfigurationManager();
         given.AddCommandLine(settings.Args ?? []);
         given.AddConfiguration(settings.Configuration);
-
-        // An array: the configuration reads it again whenever a source is added, and must find the same each time.
-        KeyValuePair<string, string?>[] defaults = [.. Defaults(given).Where(pair => given[pair.Key] is null)];
-        settings.Configuration.AddInMemoryCollection(defaults);
+        settings.Configuration.AddInMemoryCollection(Defaults(given).Where(pair => given[pair.Key] is null));
     }
 
     public override DistributedApplication Build(DistributedApplicationBuilder builder)

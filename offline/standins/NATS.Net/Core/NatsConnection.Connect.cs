@@ -181,10 +181,9 @@ public partial class NatsConnection
         Link? link = null;
         try
         {
+            using var cts = CancellationTokenSource.CreateLinkedTokenSource(_disposing.Token);
             var pipe = NewPipe(socket);
-            var reading = ProtocolReader.ReadInfoAsync(pipe);
-            _ = reading.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-            var info = await reading.WaitAsync(Opts.ConnectTimeout, _disposing.Token).ConfigureAwait(false);
+            var info = await ProtocolReader.ReadInfoAsync(pipe, cts.Token).WaitAsync(Opts.ConnectTimeout, _disposing.Token).ConfigureAwait(false);
             if (socket is INatsTlsUpgradeableSocketConnection plain && WantsTls(info, uri))
             {
                 // INFO comes alone before TLS, so the pipe holds nothing that would be lost.
@@ -246,8 +245,8 @@ public partial class NatsConnection
 
         LogOpened(Opts.Name, link.Uri);
         PushOpened(link.Uri);
-        RunApart(() => WatchAsync(link));
-        RunApart(() => KeepAliveAsync(link));
+        _ = Task.Run(() => WatchAsync(link));
+        _ = Task.Run(() => KeepAliveAsync(link));
     }
 
     private async Task WatchAsync(Link link)
@@ -354,7 +353,7 @@ public partial class NatsConnection
         }
 
         using var timer = new PeriodicTimer(Opts.PingInterval);
-        while (!link.Closed.IsCompleted && !_disposing.IsCancellationRequested)
+        while (!link.Closed.IsCompleted)
         {
             if (!link.TryKeepAlive(Outbox, Opts.MaxPingOut))
             {

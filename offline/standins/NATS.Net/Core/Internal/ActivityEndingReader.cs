@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 
@@ -23,7 +22,7 @@ internal sealed class ActivityEndingReader<T>(ChannelReader<T> inner) : ChannelR
             return false;
         }
 
-        End(item.Headers?.Activity);
+        item.Headers?.Activity?.Dispose();
         return true;
     }
 
@@ -40,18 +39,7 @@ internal sealed class ActivityEndingReader<T>(ChannelReader<T> inner) : ChannelR
     private static async ValueTask<T> EndAsync(ValueTask<T> read)
     {
         var item = await read.ConfigureAwait(false);
-        End(item.Headers?.Activity);
+        item.Headers?.Activity?.Dispose();
         return item;
-    }
-
-    // Stopping an activity also sets the current one, which here is the reader's own.
-    private static void End(Activity? activity)
-    {
-        if (activity is not null)
-        {
-            var current = Activity.Current;
-            activity.Dispose();
-            Activity.Current = current;
-        }
     }
 }
