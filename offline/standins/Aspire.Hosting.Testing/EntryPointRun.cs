@@ -54,7 +54,10 @@ internal sealed class EntryPointRun(Assembly appHost, string[] args, Action<Dist
         var given = new ConfigurationManager();
         given.AddCommandLine(settings.Args ?? []);
         given.AddConfiguration(settings.Configuration);
-        settings.Configuration.AddInMemoryCollection(Defaults(given).Where(pair => given[pair.Key] is null));
+
+        // An array: the configuration reads it again whenever a source is added, and must find the same each time.
+        KeyValuePair<string, string?>[] defaults = [.. Defaults(given).Where(pair => given[pair.Key] is null)];
+        settings.Configuration.AddInMemoryCollection(defaults);
     }
 
     public override DistributedApplication Build(DistributedApplicationBuilder builder)

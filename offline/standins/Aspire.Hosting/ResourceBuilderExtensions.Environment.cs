@@ -110,9 +110,15 @@ public static partial class ResourceBuilderExtensions
     private static void LinkReferences<T>(IResourceBuilder<T> builder, object value)
         where T : IResource
     {
-        if (value is IResource resource && (IResource)builder.Resource != resource)
+        if (value is IResource resource)
         {
-            builder.WithRelationship(resource, "Reference");
+            // What that resource refers to in turn is its own affair, and may be itself.
+            if ((IResource)builder.Resource != resource)
+            {
+                builder.WithRelationship(resource, "Reference");
+            }
+
+            return;
         }
 
         foreach (var reference in (value as IValueWithReferences)?.References ?? [])

@@ -14,6 +14,7 @@ internal sealed class LocalInstance(IResource resource, string id, int index, Lo
     private CancellationTokenSource _starting = new();
     private LocalProcess? _process;
     private Task _watch = Task.CompletedTask;
+    private bool _isStopping;
 
     public IResource Resource => resource;
 
@@ -36,6 +37,7 @@ internal sealed class LocalInstance(IResource resource, string id, int index, Lo
             }
 
             await _watch.ConfigureAwait(false);
+            _isStopping = false;
             _starting.Dispose();
             _starting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             Publish(static snapshot => snapshot with { State = KnownResourceStates.Starting, ExitCode = null, StopTimeStamp = null, HealthReports = [], Ready = null });
@@ -77,6 +79,7 @@ internal sealed class LocalInstance(IResource resource, string id, int index, Lo
                 return CommandResults.Failure($"Resource '{id}' is not running.");
             }
 
+            _isStopping = true;
             Publish(static snapshot => snapshot with { State = KnownResourceStates.Stopping });
             await process.StopAsync(StopGrace, cancellationToken).ConfigureAwait(false);
             await _watch.ConfigureAwait(false);
@@ -137,7 +140,7 @@ internal sealed class LocalInstance(IResource resource, string id, int index, Lo
         services.Logs.Write(
             resource.Name,
             string.Create(CultureInfo.InvariantCulture, $"Process {process.Id} of '{id}' ended with exit code {exitCode}."),
-            isError: exitCode != 0);
+            isError: exitCode != 0 && !_isStopping);
         Publish(snapshot => snapshot with
         {
             State = EndState,

@@ -181,9 +181,10 @@ public partial class NatsConnection
         Link? link = null;
         try
         {
-            using var cts = CancellationTokenSource.CreateLinkedTokenSource(_disposing.Token);
             var pipe = NewPipe(socket);
-            var info = await ProtocolReader.ReadInfoAsync(pipe, cts.Token).WaitAsync(Opts.ConnectTimeout, _disposing.Token).ConfigureAwait(false);
+            var reading = ProtocolReader.ReadInfoAsync(pipe);
+            _ = reading.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            var info = await reading.WaitAsync(Opts.ConnectTimeout, _disposing.Token).ConfigureAwait(false);
             if (socket is INatsTlsUpgradeableSocketConnection plain && WantsTls(info, uri))
             {
                 // INFO comes alone before TLS, so the pipe holds nothing that would be lost.
@@ -245,8 +246,8 @@ public partial class NatsConnection
 
         LogOpened(Opts.Name, link.Uri);
         PushOpened(link.Uri);
-        _ = Task.Run(() => WatchAsync(link));
-        _ = Task.Run(() => KeepAliveAsync(link));
+        RunApart(() => WatchAsync(link));
+        RunApart(() => KeepAliveAsync(link));
     }
 
     private async Task WatchAsync(Link link)
@@ -353,7 +354,7 @@ public partial class NatsConnection
         }
 
         using var timer = new PeriodicTimer(Opts.PingInterval);
-        while (!link.Closed.IsCompleted)
+        while (!link.Closed.IsCompleted && !_disposing.IsCancellationRequested)
         {
             if (!link.TryKeepAlive(Outbox, Opts.MaxPingOut))
             {

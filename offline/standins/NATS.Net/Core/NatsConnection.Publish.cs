@@ -44,10 +44,8 @@ public partial class NatsConnection
 
     internal void SendUnsubscribe(int sid)
     {
-        if (!IsDisposed && ConnectionState == NatsConnectionState.Open)
-        {
-            Outbox.Unsubscribe(sid);
-        }
+        // Also while disconnected: a subscription that ended after the reconnect commands were collected must not stay.
+        Outbox.Unsubscribe(sid);
     }
 
     private ValueTask SendAsync<T>(string subject, T? data, NatsHeaders? headers, string? replyTo, INatsSerialize<T> serializer, CancellationToken cancellationToken)

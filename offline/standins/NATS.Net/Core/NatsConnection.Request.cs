@@ -101,7 +101,8 @@ public partial class NatsConnection
         cancellationToken.ThrowIfCancellationRequested();
         if (ConnectionState != NatsConnectionState.Open)
         {
-            await ConnectForCommandAsync(cancellationToken).ConfigureAwait(false);
+            // As with the genuine client, PublishTimeoutOnDisconnected limits this wait in direct mode only.
+            await (Opts.RequestReplyMode == NatsRequestReplyMode.Direct ? ConnectForCommandAsync(cancellationToken) : ConnectAsync().AsTask().WaitAsync(cancellationToken)).ConfigureAwait(false);
         }
 
         await Inbox.EnsureAsync(cancellationToken).ConfigureAwait(false);

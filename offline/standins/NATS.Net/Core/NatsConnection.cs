@@ -44,7 +44,7 @@ public partial class NatsConnection : INatsConnection
             SingleReader = false,
             AllowSynchronousContinuations = false,
         };
-        _ = Task.Run(RaiseEventsAsync);
+        RunApart(RaiseEventsAsync);
     }
 
     public event AsyncEventHandler<NatsEventArgs>? ConnectionDisconnected;
@@ -125,6 +125,7 @@ public partial class NatsConnection : INatsConnection
             }
         }
 
+        Inbox.FailAll();
         _opened.TrySetCanceled();
         _events.Writer.TryComplete();
         GC.SuppressFinalize(this);
@@ -191,6 +192,20 @@ public partial class NatsConnection : INatsConnection
         Push(static (c, a, calls) => Invoke(c.ServerError, c, (NatsServerErrorEventArgs)a, calls), args);
     }
 
+    /// <summary>Loops live as long as the connection: they must not carry the context of whoever happened to connect first.</summary>
+    internal static Task RunApart(Func<Task> loop)
+    {
+        if (ExecutionContext.IsFlowSuppressed())
+        {
+            return Task.Run(loop);
+        }
+
+        using (ExecutionContext.SuppressFlow())
+        {
+            return Task.Run(loop);
+        }
+    }
+
     private static void Invoke<TArgs>(AsyncEventHandler<TArgs>? handlers, NatsConnection sender, TArgs args, List<ValueTask> calls)
     {
         foreach (var handler in handlers?.GetInvocationList() ?? [])
@@ -234,7 +249,8 @@ public partial class NatsConnection : INatsConnection
 
     private void SetState(NatsConnectionState state) => Volatile.Write(ref _state, (int)state);
 
-    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(IsDisposed, this);
+    // While subscriptions are drained their last acknowledgements may still be sent.
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposing.IsCancellationRequested, this);
 
     [LoggerMessage(EventId = 1001, EventName = "Connection", Level = LogLevel.Information, Message = "Disposing connection {Name}")]
     private partial void LogDisposing(string name);

@@ -16,8 +16,8 @@ public enum PrefixByte : byte
 
 public class NKeysException : Exception
 {
-    public NKeysException(string message, Exception? exception = null)
-        : base(message, exception)
+    public NKeysException(string message, Exception? innerException = null)
+        : base(message, innerException)
     {
     }
 }
@@ -60,9 +60,9 @@ public sealed class KeyPair : IDisposable
         return new KeyPair(prefix, seed, Ed25519.PublicKey(seed));
     }
 
-    public static KeyPair FromPublicKey(ReadOnlySpan<char> encodedPublicKey)
+    public static KeyPair FromPublicKey(ReadOnlySpan<char> publicKey)
     {
-        var raw = Decode(encodedPublicKey);
+        var raw = Decode(publicKey);
         if (raw.Length != KeySize + 1 || !Enum.IsDefined((PrefixByte)raw[0]))
         {
             throw new NKeysException("Invalid public key");

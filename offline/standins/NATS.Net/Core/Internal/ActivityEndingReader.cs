@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 
@@ -22,7 +23,7 @@ internal sealed class ActivityEndingReader<T>(ChannelReader<T> inner) : ChannelR
             return false;
         }
 
-        item.Headers?.Activity?.Dispose();
+        End(item.Headers?.Activity);
         return true;
     }
 
@@ -39,7 +40,18 @@ internal sealed class ActivityEndingReader<T>(ChannelReader<T> inner) : ChannelR
     private static async ValueTask<T> EndAsync(ValueTask<T> read)
     {
         var item = await read.ConfigureAwait(false);
-        item.Headers?.Activity?.Dispose();
+        End(item.Headers?.Activity);
         return item;
+    }
+
+    // Stopping an activity also sets the current one, which here is the reader's own.
+    private static void End(Activity? activity)
+    {
+        if (activity is not null)
+        {
+            var current = Activity.Current;
+            activity.Dispose();
+            Activity.Current = current;
+        }
     }
 }

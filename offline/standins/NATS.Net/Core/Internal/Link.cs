@@ -23,7 +23,7 @@ internal sealed class Link(NatsConnection connection, INatsSocketConnection sock
     /// <summary>Completes, never fails, with what ended the session.</summary>
     public Task<Exception> Closed => _closed.Task;
 
-    public void Start(PipeReader pipe) => _reading = Task.Run(() => ReadAsync(pipe));
+    public void Start(PipeReader pipe) => _reading = NatsConnection.RunApart(() => ReadAsync(pipe));
 
     /// <summary>CONNECT and what follows it; done when the server answers PONG, refused when it answers -ERR.</summary>
     public async Task HandshakeAsync(ReadOnlyMemory<byte> commands, TimeSpan timeout)
@@ -37,7 +37,9 @@ internal sealed class Link(NatsConnection connection, INatsSocketConnection sock
     {
         while (!commands.IsEmpty)
         {
-            commands = commands[await socket.SendAsync(commands).AsTask().WaitAsync(timeout).ConfigureAwait(false)..];
+            var send = socket.SendAsync(commands).AsTask();
+            _ = send.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            commands = commands[await send.WaitAsync(timeout).ConfigureAwait(false)..];
         }
     }
 

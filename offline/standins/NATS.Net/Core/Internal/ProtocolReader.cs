@@ -50,11 +50,11 @@ internal sealed class ProtocolReader(PipeReader pipe, IProtocolTarget target, in
     }
 
     /// <summary>INFO comes first and alone; TLS may follow on the same socket.</summary>
-    public static async Task<ServerInfo> ReadInfoAsync(PipeReader pipe, CancellationToken cancellationToken)
+    public static async Task<ServerInfo> ReadInfoAsync(PipeReader pipe)
     {
         while (true)
         {
-            var read = await pipe.ReadAsync(cancellationToken).ConfigureAwait(false);
+            var read = await pipe.ReadAsync().ConfigureAwait(false);
             if (read.Buffer.PositionOf((byte)'\n') is { } end)
             {
                 var line = read.Buffer.Slice(0, end);

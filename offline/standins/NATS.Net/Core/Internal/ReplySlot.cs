@@ -7,6 +7,9 @@ namespace NATS.Client.Core.Internal;
 internal interface IReplySlot
 {
     void Complete(string subject, string? replyTo, in ReadOnlySequence<byte>? headers, in ReadOnlySequence<byte> payload);
+
+    /// <summary>No answer will come.</summary>
+    void Fail();
 }
 
 /// <summary>One request that waits for one answer. Pooled: a publish into JetStream is one of these each.</summary>
@@ -14,12 +17,15 @@ internal sealed class ReplySlot<T> : IReplySlot, IValueTaskSource<NatsMsg<T>>
 {
     private const int PoolSize = 1024;
 
+    // Milliseconds by which the clock of the timers and TickCount64 may differ.
+    private const int TimerTolerance = 15;
+
     private static readonly ConcurrentQueue<ReplySlot<T>> Pool = new();
 
     private readonly Timer _timer;
     private ManualResetValueTaskSourceCore<NatsMsg<T>> _core = new() { RunContinuationsAsynchronously = true };
     private CancellationTokenRegistration _cancellation;
-    private NatsConnection _connection = null!;
+    private NatsConnection? _connection;
     private INatsDeserialize<T> _serializer = null!;
     private CancellationToken _cancellationToken;
     private long _deadline = long.MaxValue;
@@ -59,7 +65,7 @@ internal sealed class ReplySlot<T> : IReplySlot, IValueTaskSource<NatsMsg<T>>
     /// <summary>The request was never sent.</summary>
     public void Abandon()
     {
-        if (_connection.Inbox.TryRemove(_id))
+        if (_connection!.Inbox.TryRemove(_id))
         {
             Release();
         }
@@ -70,7 +76,7 @@ internal sealed class ReplySlot<T> : IReplySlot, IValueTaskSource<NatsMsg<T>>
         NatsMsg<T> msg;
         try
         {
-            msg = NatsMsg<T>.Build(subject, replyTo, headers, payload, _connection, _connection.HeaderParser, _serializer);
+            msg = NatsMsg<T>.Build(subject, replyTo, headers, payload, _connection, _connection!.HeaderParser, _serializer);
         }
         catch (Exception e)
         {
@@ -81,6 +87,8 @@ internal sealed class ReplySlot<T> : IReplySlot, IValueTaskSource<NatsMsg<T>>
         msg.Headers?.Activity?.Dispose();
         _core.SetResult(msg);
     }
+
+    public void Fail() => _core.SetException(new NatsNoReplyException());
 
     NatsMsg<T> IValueTaskSource<NatsMsg<T>>.GetResult(short token)
     {
@@ -102,22 +110,17 @@ internal sealed class ReplySlot<T> : IReplySlot, IValueTaskSource<NatsMsg<T>>
     private void OnTimer()
     {
         // A callback that was on its way when the slot changed hands must not end the next request.
-        var left = Volatile.Read(ref _deadline) - Environment.TickCount64;
+        // The id is read first: a request that takes the slot after that has another one.
         var id = Volatile.Read(ref _id);
-        if (left > 15)
+        if (Volatile.Read(ref _deadline) - Environment.TickCount64 <= TimerTolerance && _connection is { } connection && connection.Inbox.TryRemove(id))
         {
-            return;
-        }
-
-        if (_connection.Inbox.TryRemove(id))
-        {
-            _core.SetException(new NatsNoReplyException());
+            Fail();
         }
     }
 
     private void OnCancelled()
     {
-        if (_connection.Inbox.TryRemove(_id))
+        if (_connection!.Inbox.TryRemove(_id))
         {
             _core.SetException(new OperationCanceledException(_cancellationToken));
         }
@@ -130,6 +133,7 @@ internal sealed class ReplySlot<T> : IReplySlot, IValueTaskSource<NatsMsg<T>>
         _cancellation.Dispose();
         _cancellation = default;
         _core.Reset();
+        _connection = null;
         if (Pool.Count < PoolSize)
         {
             Pool.Enqueue(this);

@@ -114,6 +114,18 @@ internal sealed class Inbox : INatsSubscriptionManager
         return string.Concat(_prefixText, id.ToString());
     }
 
+    /// <summary>The connection is closed for good.</summary>
+    public void FailAll()
+    {
+        foreach (var id in _slots.Keys)
+        {
+            if (_slots.TryRemove(id, out var slot))
+            {
+                slot.Fail();
+            }
+        }
+    }
+
     /// <summary>True for the one caller that may complete the slot.</summary>
     public bool TryRemove(long id) => _slots.TryRemove(id, out _);
 
