@@ -138,6 +138,12 @@ BEGIN
        SET database_id = replace(gen_random_uuid()::text, '-', ''), cluster_id = c.system_identifier, low_water_xid = '0', updated_at = now()
       FROM pg_control_system() c
      WHERE r.relay_name = 'default' AND r.cluster_id IS DISTINCT FROM c.system_identifier;
+    IF FOUND THEN
+        -- Transaction ids started again, so the scan cannot tell which of the restored rows it has seen: all are tried again.
+        INSERT INTO rule_nats_relay_parked (publish_id, destination)
+        SELECT h.publish_id, concat(h.config_id, '/', h.subject) FROM rule_nats_publish_history h WHERE h.state = 'pending'
+        ON CONFLICT (publish_id) DO NOTHING;
+    END IF;
 
     SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END INTO v_next FROM rule_nats_publish_history_publish_id_seq;
 

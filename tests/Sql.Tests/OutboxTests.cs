@@ -133,6 +133,55 @@ public sealed class OutboxTests
         }
     }
 
+    [Fact]
+    public async Task Bug_I9_the_scan_finds_what_commits_late_and_delays_nothing_else()
+    {
+        // A server of its own: no other test's slot can start while a transaction is prepared.
+        await using var server = await PostgresServer.StartPrivateAsync();
+        await using var database = await SqlDatabase.WithWebhookAsync(server: server);
+        await using var late = await database.Source.OpenConnectionAsync();
+        await using var transaction = await late.BeginTransactionAsync();
+        await database.ExecuteAsync(late, "SELECT rule_webhook_publish_nats(1, '\"late\"')");
+        await using var prepared = await database.Source.OpenConnectionAsync();
+        await database.ExecuteAsync(prepared, "BEGIN; SELECT rule_webhook_publish_nats(1, '\"prepared\"'); PREPARE TRANSACTION 'two-phase'");
+        await database.ExecuteAsync("SELECT rule_webhook_publish_nats(1, '\"early\"')");
+
+        Assert.Equal("\"early\"", await ScanAsync(database));
+        await transaction.CommitAsync();
+        Assert.Equal("\"late\"", await ScanAsync(database));
+        await database.ExecuteAsync("COMMIT PREPARED 'two-phase'");
+        Assert.Equal("\"prepared\"", await ScanAsync(database));
+        Assert.Null(await ScanAsync(database));
+    }
+
+    [Fact]
+    public async Task A_parked_event_is_due_after_its_pause_and_forgotten_once_marked()
+    {
+        await using var database = await SqlDatabase.WithWebhookAsync();
+        await database.ExecuteAsync("SELECT rule_webhook_publish_nats(1, to_jsonb(i)) FROM generate_series(1, 3) i");
+        await database.ExecuteAsync("SELECT rule_nats_park('{1,2,3}', '{no responders,full,full}', ARRAY[interval '0', interval '0', interval '1 hour'])");
+        const string Due = "SELECT string_agg(publish_id::text, ',') FROM rule_nats_parked_due('1/webhooks.orders')";
+        Assert.Equal("1/webhooks.orders", await database.ScalarAsync<string>("SELECT string_agg(d, ',') FROM rule_nats_parked_destinations() d"));
+        Assert.Equal("1,2", await database.ScalarAsync<string>(Due));
+        Assert.Equal("no responders|1|pending", await database.ScalarAsync<string>("SELECT concat_ws('|', last_error, attempts, state) FROM rule_nats_publish_history WHERE publish_id = 1"));
+        await database.ExecuteAsync("SELECT rule_nats_mark_stored('{1}', '{WEBHOOKS}', '{1}', '{false}', '{1}'), rule_nats_mark_refused('{2}', '{never}')");
+        Assert.Null(await database.ScalarAsync<string>(Due));
+        Assert.Equal("3", await database.ScalarAsync<string>("SELECT string_agg(publish_id::text, ',') FROM rule_nats_relay_parked"));
+    }
+
+    // As the relay does: one snapshot decides what is scanned and how far the mark moves.
+    private static async Task<string?> ScanAsync(SqlDatabase database)
+    {
+        await database.ExecuteAsync("""
+            WITH snapshot AS MATERIALIZED (SELECT pg_current_snapshot() AS s), scanned AS MATERIALIZED (SELECT rule_nats_scan_pending(s) FROM snapshot)
+            UPDATE rule_nats_relay_state SET low_water_xid = pg_snapshot_xmin(s) FROM snapshot, scanned
+            """);
+        var found = await database.ScalarAsync<string?>(
+            "SELECT string_agg(h.payload::text, ',') FROM rule_nats_publish_history h JOIN rule_nats_relay_parked p USING (publish_id)");
+        await database.ExecuteAsync("SELECT rule_nats_mark_refused(array_agg(publish_id), array_agg('seen'::text)) FROM rule_nats_relay_parked");
+        return found;
+    }
+
     private static Task<string> PartitionOfAsync(SqlDatabase database, long publishId)
         => database.ScalarAsync<string>("SELECT tableoid::regclass::text FROM rule_nats_publish_history WHERE publish_id = $1", publishId);
 

@@ -169,6 +169,7 @@ public sealed class PublishTests
         await one.ExecuteAsync("SELECT rule_nats_history_maintain()");
         Assert.NotEqual(first[..^1], (await one.ScalarAsync<string>(Id))[..^1]);
         Assert.Equal("0", await one.ScalarAsync<string>("SELECT low_water_xid::text FROM rule_nats_relay_state"));
+        Assert.Equal("1/webhooks.orders", await one.ScalarAsync<string>("SELECT destination FROM rule_nats_relay_parked WHERE publish_id = 1"));
     }
 
     [Fact]

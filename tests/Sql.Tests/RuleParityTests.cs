@@ -7,7 +7,7 @@ namespace RuleEngineNats.Sql.Tests;
 public sealed class RuleParityTests
 {
     // One database for all of the pure functions: they write nothing.
-    private static readonly Lazy<Task<SqlDatabase>> Pure = new(SqlDatabase.CreateAsync);
+    private static readonly Lazy<Task<SqlDatabase>> Pure = new(() => SqlDatabase.CreateAsync());
 
     public static TheoryData<string> Subjects =>
     [

@@ -11,17 +11,17 @@ internal sealed class SqlDatabase : IAsyncDisposable
 
     public string ConnectionString { get; }
 
-    public static async Task<SqlDatabase> CreateAsync()
+    public static async Task<SqlDatabase> CreateAsync(PostgresServer? server = null)
     {
-        var server = await PostgresServer.StartAsync();
+        server ??= await PostgresServer.StartAsync();
         var connectionString = await server.CreateDatabaseAsync();
         return new SqlDatabase(NpgsqlDataSource.Create(connectionString), connectionString);
     }
 
     /// <summary>A database with one webhook (id 1, name orders) that publishes to webhooks.orders.</summary>
-    public static async Task<SqlDatabase> WithWebhookAsync(string mode = "nats")
+    public static async Task<SqlDatabase> WithWebhookAsync(string mode = "nats", PostgresServer? server = null)
     {
-        var database = await CreateAsync();
+        var database = await CreateAsync(server);
         await database.ExecuteAsync("SELECT rule_webhook_register('orders', 'https://example.com/hook')");
         await database.ExecuteAsync("SELECT rule_webhook_enable_nats(1, NULL, $1)", mode);
         return database;
