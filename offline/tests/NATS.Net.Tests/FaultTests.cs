@@ -95,7 +95,7 @@ public sealed class FaultTests
 
         await server.PauseAsync();
         var sent = 0;
-        await Assert.ThrowsAnyAsync<TimeoutException>(async () =>
+        await Assert.ThrowsAsync<NatsTimeoutException>(async () =>
         {
             for (; sent < 1000; sent++)
             {

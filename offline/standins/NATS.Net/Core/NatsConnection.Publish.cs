@@ -149,7 +149,15 @@ public partial class NatsConnection
     {
         do
         {
-            await Outbox.RoomAsync(Opts.CommandTimeout, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await Outbox.RoomAsync(Opts.CommandTimeout, cancellationToken).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                throw new NatsTimeoutException();
+            }
+
             ThrowIfDisposed();
         }
         while (!Outbox.TryPublish(subject, replyTo, headers is not null, headers, payload, Opts.SubjectEncoding));
