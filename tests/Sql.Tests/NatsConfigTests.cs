@@ -4,6 +4,9 @@ namespace RuleEngineNats.Sql.Tests;
 
 public sealed class NatsConfigTests
 {
+    // For statements that are refused and so change nothing.
+    private static readonly Lazy<Task<SqlDatabase>> Untouched = new(() => SqlDatabase.WithWebhookAsync());
+
     [Fact]
     public async Task The_default_configuration_and_stream_refuse_when_full_and_cover_several_tokens()
     {
@@ -52,8 +55,7 @@ public sealed class NatsConfigTests
     [InlineData("rule_webhook_enable_nats(1, '')", "subject: empty at byte 0")]
     public async Task A_mistaken_argument_is_named(string call, string message)
     {
-        await using var database = await SqlDatabase.CreateAsync();
-        await database.ExecuteAsync("SELECT rule_webhook_register('one', 'https://example.com/')");
+        var database = await Untouched.Value;
         var refusal = await database.RefusedAsync($"SELECT {call}");
         Assert.Equal(("22023", message), (refusal.SqlState, refusal.MessageText));
     }
@@ -70,8 +72,7 @@ public sealed class NatsConfigTests
     [InlineData("rule_nats_config_info('nowhere')", "P0002", "NATS config nowhere not found")]
     public async Task What_does_not_fit_or_is_not_there_is_named(string call, string state, string message)
     {
-        await using var database = await SqlDatabase.CreateAsync();
-        await database.ExecuteAsync("SELECT rule_webhook_register('one', 'https://example.com/')");
+        var database = await Untouched.Value;
         var refusal = await database.RefusedAsync($"SELECT {call}");
         Assert.Equal((state, message), (refusal.SqlState, refusal.MessageText));
     }

@@ -7,6 +7,9 @@ namespace RuleEngineNats.Sql.Tests;
 
 public sealed class PublishTests
 {
+    // For statements that are refused and so change nothing.
+    private static readonly Lazy<Task<SqlDatabase>> Untouched = new(() => SqlDatabase.WithWebhookAsync());
+
     private const string Publish = "SELECT rule_webhook_publish_nats(1, $1::jsonb, $2)::text";
 
     [Fact]
@@ -236,7 +239,7 @@ public sealed class PublishTests
     [InlineData("SELECT rule_webhook_disable_nats(1); SELECT rule_webhook_publish_nats(1, '{}')", "P0002", "Webhook not found or NATS not enabled")]
     public async Task A_hostile_or_mistaken_publish_is_refused_with_a_clear_error(string sql, string state, string message)
     {
-        await using var database = await SqlDatabase.WithWebhookAsync();
+        var database = await Untouched.Value;
         var refusal = await database.RefusedAsync(sql);
         Assert.Equal((state, message), (refusal.SqlState, refusal.MessageText));
         Assert.Equal(0L, await database.ScalarAsync<long>("SELECT count(*) FROM rule_nats_publish_history"));

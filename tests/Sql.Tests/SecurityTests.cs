@@ -5,6 +5,9 @@ namespace RuleEngineNats.Sql.Tests;
 
 public sealed class SecurityTests
 {
+    // For tests that roll back what they do.
+    private static readonly Lazy<Task<SqlDatabase>> Untouched = new(() => SqlDatabase.WithWebhookAsync("both"));
+
     private static readonly string[] Hostile =
     [
         "x','y'); drop table rule_webhooks; --", "'; DROP TABLE rule_webhooks; --", "\"; DROP TABLE rule_webhooks; --", "$$; DROP TABLE rule_webhooks; $$", "%I %s %L", "\\'; SELECT 1; --",
@@ -132,8 +135,9 @@ public sealed class SecurityTests
     [InlineData("nobody_special", "SELECT rule_nats_stats()", false)]
     public async Task Each_role_may_do_its_own_work_and_no_more(string role, string sql, bool allowed)
     {
-        await using var database = await SqlDatabase.WithWebhookAsync("both");
+        var database = await Untouched.Value;
         await using var connection = await database.Source.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
         await database.ExecuteAsync(connection, """
             DO $$ BEGIN CREATE ROLE nobody_special NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
             """);
@@ -148,7 +152,7 @@ public sealed class SecurityTests
             Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, refusal.SqlState);
         }
 
-        await database.ExecuteAsync(connection, "RESET ROLE");
+        await transaction.RollbackAsync();
     }
 
     [Fact]

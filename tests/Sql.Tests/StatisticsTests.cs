@@ -4,6 +4,9 @@ namespace RuleEngineNats.Sql.Tests;
 
 public sealed class StatisticsTests
 {
+    // For statements that are refused and so change nothing.
+    private static readonly Lazy<Task<SqlDatabase>> Untouched = new(() => SqlDatabase.CreateAsync());
+
     [Theory]
     [InlineData(-5)]
     [InlineData(0)]
@@ -12,7 +15,7 @@ public sealed class StatisticsTests
     [InlineData(null)]
     public async Task Bug_S13_hours_out_of_range_are_refused(int? hours)
     {
-        await using var database = await SqlDatabase.CreateAsync();
+        var database = await Untouched.Value;
         var refusal = await database.RefusedAsync("SELECT rule_nats_stats(NULL, $1::int)", hours);
         Assert.Equal(("22023", "p_hours must be 1..8760"), (refusal.SqlState, refusal.MessageText));
     }
