@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging;
 
 namespace RuleEngineNats.TestKit;
@@ -35,6 +36,9 @@ public sealed class WebhookReceiver : IAsyncDisposable
     {
         var port = Ports.Free();
         var builder = WebApplication.CreateSlimBuilder();
+        // A service's appsettings.json lies beside the tests of that service, and its Kestrel endpoints would win over the port here.
+        builder.Configuration.Sources.Clear();
+        builder.Configuration.AddInMemoryCollection();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
         var receiver = new WebhookReceiver(builder.Build(), port);
