@@ -1,0 +1,56 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace RuleEngineNats.DeliveryWorker;
+
+/// <summary>How events get from streams and the queue to endpoints. Section <c>Delivery</c>.</summary>
+public sealed class DeliveryOptions
+{
+    public const string Section = "Delivery";
+
+    /// <summary>
+    /// Default 64: events of one stream in work at once, which is also what is fetched ahead. More hides slower endpoints and raises what is sent again
+    /// after a crash; the shared consumer lets 256 be unacknowledged over all workers.
+    /// </summary>
+    [Range(1, 256)]
+    public int Concurrency { get; set; } = 64;
+
+    /// <summary>Default 32: calls of the PostgreSQL queue in work at once; a worker leases no more than it can start.</summary>
+    [Range(1, 1024)]
+    public int QueueConcurrency { get; set; } = 32;
+
+    /// <summary>Default 100 ms: pause between two looks at the queue while it has work. Longer delays retries, shorter costs PostgreSQL queries.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
+    public TimeSpan QueuePollBusy { get; set; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Default 1 s: the pause grows to this while the queue is empty, and is what a queued call waits at most.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:10:00")]
+    public TimeSpan QueuePollIdle { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Default 60 s: a call leased by a worker that died is taken over after this. It must be longer than <see cref="MaxTimeout"/>.</summary>
+    [Range(typeof(TimeSpan), "00:00:02", "01:00:00")]
+    public TimeSpan Lease { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Default 30 s: upper limit of a webhook's own timeout_ms; it must fit into <see cref="DrainTimeout"/> and <see cref="Lease"/> or a stop cuts requests off.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.100", "00:01:00")]
+    public TimeSpan MaxTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Default 60 s: ack_wait of the shared consumer, after which the server gives an event to another worker unless it hears of progress.</summary>
+    [Range(typeof(TimeSpan), "00:00:02", "01:00:00")]
+    public TimeSpan AckWait { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Default 20 s: how often progress is reported for an event in work; a third of <see cref="AckWait"/> survives two lost reports.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.500", "00:20:00")]
+    public TimeSpan ProgressEvery { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Default 25 s: time after a stop signal for what is in flight; what has not ended then is given back.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(25);
+
+    /// <summary>Default 256: most attempts written to PostgreSQL in one transaction. What waits meanwhile forms the next.</summary>
+    [Range(1, 4096)]
+    public int WriteBatch { get; set; } = 256;
+
+    /// <summary>Where deliveries may go.</summary>
+    [Required]
+    public Egress.EgressOptions Egress { get; set; } = new();
+}

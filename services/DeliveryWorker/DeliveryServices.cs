@@ -1,0 +1,42 @@
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using RuleEngineNats.DeliveryWorker.Delivery;
+using RuleEngineNats.DeliveryWorker.Health;
+using RuleEngineNats.DeliveryWorker.Queue;
+using RuleEngineNats.DeliveryWorker.Routing;
+using RuleEngineNats.DeliveryWorker.Shutdown;
+using RuleEngineNats.DeliveryWorker.Streams;
+
+namespace RuleEngineNats.DeliveryWorker;
+
+internal static class DeliveryServices
+{
+    /// <summary>Registers the worker. Hosted services stop in reverse order: the pumps before the writer they wait for, that before MassTransit's bus.</summary>
+    public static void AddDelivery(this IHostApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddOptions<DeliveryOptions>().BindConfiguration(DeliveryOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton<IValidateOptions<DeliveryOptions>, DeliveryOptionsRules>();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<Drain>();
+        services.AddSingleton<Routes>();
+        services.AddSingleton<CallQueue>();
+        services.AddSingleton<RecordedDeliveries>();
+        services.AddSingleton(static provider => new DeliveryClient(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress));
+        services.AddSingleton<PostWebhook>();
+        services.AddConsumers();
+        AddHosted<AttemptWriter>(services);
+        AddHosted<StreamPumps>(services);
+        AddHosted<QueuePump>(services);
+        services.AddHealthChecks()
+            .AddCheck<StreamsCheck>("streams", tags: ["ready"])
+            .AddCheck<QueueCheck>("queue", tags: ["ready"]);
+    }
+
+    private static void AddHosted<T>(IServiceCollection services)
+        where T : class, IHostedService
+    {
+        services.AddSingleton<T>();
+        services.AddHostedService(static provider => provider.GetRequiredService<T>());
+    }
+}

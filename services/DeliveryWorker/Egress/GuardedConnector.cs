@@ -1,0 +1,58 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace RuleEngineNats.DeliveryWorker.Egress;
+
+/// <summary>
+/// Opens connections for deliveries. The name is resolved here and the connection goes to the very address that was checked, so a name server that
+/// answers differently the second time gains nothing. One address that is not allowed refuses the name: a mixed answer is an attempt.
+/// </summary>
+internal sealed class GuardedConnector(EgressOptions options, Func<string, CancellationToken, Task<IPAddress[]>> resolve)
+{
+    public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var target = context.DnsEndPoint;
+        var addresses = IPAddress.TryParse(target.Host, out var literal) ? [literal] : await resolve(target.Host, cancellationToken);
+        foreach (var address in addresses)
+        {
+            var kind = AddressTable.Classify(address);
+            if (!options.Allows(kind))
+            {
+                throw new AddressBlockedException(kind);
+            }
+        }
+
+        return await ConnectAsync(addresses, target.Port, cancellationToken);
+    }
+
+    private static async Task<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
+    {
+        SocketException? last = null;
+        foreach (var address in addresses)
+        {
+            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(new IPEndPoint(address, port), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch (SocketException e)
+            {
+                socket.Dispose();
+                last = e;
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
+
+        throw last ?? new SocketException((int)SocketError.HostNotFound);
+    }
+}
+
+/// <summary>The endpoint's name leads to an address deliveries may not go to.</summary>
+#pragma warning disable CA1032 // Thrown in one place, with one kind of content.
+internal sealed class AddressBlockedException(AddressClass kind) : Exception($"address is {kind.ToString().ToLowerInvariant()}");
+#pragma warning restore CA1032

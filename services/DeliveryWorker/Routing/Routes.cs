@@ -1,0 +1,56 @@
+using Microsoft.Extensions.Options;
+using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Queue;
+using RuleEngineNats.DeliveryWorker.Signing;
+using RuleEngineNats.Messaging;
+
+namespace RuleEngineNats.DeliveryWorker.Routing;
+
+/// <summary>The routes of the newest configuration snapshot; made once for each.</summary>
+internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptions> options, TimeProvider time)
+{
+    private Made? _made;
+
+    /// <summary>Empty until the first snapshot is there.</summary>
+    public RouteTable Current
+    {
+        get
+        {
+            var newest = configuration.Current;
+            var made = _made;
+            if (made is null || !ReferenceEquals(made.From, newest))
+            {
+                var now = time.GetUtcNow();
+                var endpoints = newest.Webhooks.Where(webhook => webhook.Enabled).Select(webhook => ToEndpoint(webhook, options.Value.Egress, now));
+                _made = made = new(newest, new RouteTable(endpoints));
+            }
+
+            return made.Table;
+        }
+    }
+
+    internal static Endpoint ToEndpoint(WebhookDefinition webhook, EgressOptions egress, DateTimeOffset now)
+    {
+        var secrets = webhook.Secrets.Where(secret => IsForSigning(secret) && !(secret.ExpiresAt <= now)).ToArray();
+        return new(webhook.Id, webhook.Name)
+        {
+            Filter = webhook.NatsEnabled ? webhook.Filter : null,
+            Target = TargetUrl.Check(webhook.Url, egress),
+            Method = HttpMethod.Parse(webhook.Method),
+            // Sending without a signature where one was asked for would be worse than not sending.
+            Headers = secrets.Any(secret => secret.KeyId is not null)
+                ? new([], "secret: encrypted under a key this worker does not have")
+                : EndpointHeaders.Check([.. webhook.Headers]),
+            Timeout = webhook.Timeout,
+            Retries = new RetryPolicy(webhook.RetryEnabled, webhook.MaxRetries, webhook.RetryDelay, webhook.RetryBackoffMultiplier),
+            SigningKeys = [.. secrets.Select(secret => SigningKey.Parse(secret.Value))],
+        };
+    }
+
+    // Secrets of other purposes lie in the same table: signing ones are named so (rule_webhook_register makes "signing", a rotation adds
+    // "signing-…"), or say by their prefix what they are.
+    private static bool IsForSigning(WebhookSecret secret)
+        => secret.Name.StartsWith("signing", StringComparison.OrdinalIgnoreCase) || secret.Value.StartsWith("whsec_", StringComparison.Ordinal);
+
+    private sealed record Made(ConfigSnapshot From, RouteTable Table);
+}

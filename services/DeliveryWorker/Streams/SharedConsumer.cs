@@ -1,0 +1,60 @@
+using NATS.Client.JetStream;
+using NATS.Client.JetStream.Models;
+using RuleEngineNats.Contracts;
+
+namespace RuleEngineNats.DeliveryWorker.Streams;
+
+/// <summary>The durable that all delivery workers share: made where it is missing, left alone where it differs.</summary>
+internal static class SharedConsumer
+{
+    public const int MaxAckPending = 256;
+
+    private const int ConsumerNotFound = 10014;
+
+    public static ConsumerConfig Definition(TimeSpan ackWait) => new(ConsumerNames.DeliveryWorker)
+    {
+        DurableName = ConsumerNames.DeliveryWorker,
+        AckPolicy = ConsumerConfigAckPolicy.Explicit,
+        DeliverPolicy = ConsumerConfigDeliverPolicy.All,
+        AckWait = ackWait,
+        // PostgreSQL counts attempts. The server would drop the message in silence, and its BackOff would replace AckWait.
+        MaxDeliver = -1,
+        MaxAckPending = MaxAckPending,
+    };
+
+    public static async Task<INatsJSConsumer> GetOrCreateAsync(INatsJSContext context, string stream, ConsumerConfig definition, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await context.GetConsumerAsync(stream, ConsumerNames.DeliveryWorker, cancellationToken);
+        }
+        catch (NatsJSApiException e) when (e.Error.ErrCode == ConsumerNotFound)
+        {
+            // Two workers may do this at once: making it again with the same definition changes nothing.
+            return await context.CreateOrUpdateConsumerAsync(stream, definition, cancellationToken);
+        }
+    }
+
+    /// <summary>What an existing consumer has otherwise, as "name: actual instead of wanted".</summary>
+    public static IReadOnlyList<string> Differences(ConsumerConfig actual, ConsumerConfig wanted)
+    {
+        List<string> differences = [];
+        Compare("ack_policy", actual.AckPolicy, wanted.AckPolicy);
+        Compare("deliver_policy", actual.DeliverPolicy, wanted.DeliverPolicy);
+        Compare("ack_wait", actual.AckWait, wanted.AckWait);
+        Compare("max_deliver", actual.MaxDeliver, wanted.MaxDeliver);
+        Compare("max_ack_pending", actual.MaxAckPending, wanted.MaxAckPending);
+        Compare("backoff", actual.Backoff?.Count ?? 0, 0);
+        Compare("filters", (actual.FilterSubjects?.Count ?? 0) + (string.IsNullOrEmpty(actual.FilterSubject) ? 0 : 1), 0);
+        Compare("push", !string.IsNullOrEmpty(actual.DeliverSubject), false);
+        return differences;
+
+        void Compare<T>(string name, T have, T want)
+        {
+            if (!EqualityComparer<T>.Default.Equals(have, want))
+            {
+                differences.Add($"{name}: {have} instead of {want}");
+            }
+        }
+    }
+}

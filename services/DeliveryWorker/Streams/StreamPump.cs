@@ -1,0 +1,262 @@
+using System.Collections.Concurrent;
+using MassTransit.Transports;
+using NATS.Client.Core;
+using NATS.Client.JetStream;
+using RuleEngineNats.DeliveryWorker.Delivery;
+using RuleEngineNats.DeliveryWorker.Shutdown;
+
+namespace RuleEngineNats.DeliveryWorker.Streams;
+
+/// <summary>
+/// Takes one stream's messages to the consumer. It asks the server for as many as can start at once and for no more, so nothing ages in a buffer here
+/// while another worker is idle; what is in work is reported as such. A message is acknowledged when the consumer returns, and the acknowledgement is
+/// itself acknowledged.
+/// </summary>
+internal sealed partial class StreamPump(
+    string stream, Func<INatsConnection> connection, IReceiveEndpointDispatcher<DeliverEvent> dispatcher, DeliveryOptions options, Drain drain, TimeProvider time,
+    ILogger<StreamPump> logger) : IDisposable
+{
+    private static readonly NatsJSFetchOpts Pull = new() { Expires = TimeSpan.FromSeconds(30), IdleHeartbeat = TimeSpan.FromSeconds(5) };
+    private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan GivenBackAfterError = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AckTimeout = TimeSpan.FromSeconds(5);
+    private const int AckAttempts = 3;
+
+    private readonly SemaphoreSlim _slots = new(options.Concurrency);
+    private readonly ConcurrentDictionary<ulong, InWork> _inWork = new();
+    private long _lastKey;
+
+    public string Stream => stream;
+
+    /// <summary>Null while the consumer is there and being pulled from.</summary>
+    public string? Problem { get; private set; } = "not started";
+
+    /// <summary>How the consumer on the server differs from what this worker would make, or null.</summary>
+    public string? Difference { get; private set; }
+
+    public void Dispose() => _slots.Dispose();
+
+    /// <summary>Runs until the token says stop, then until everything in work is finished or given back.</summary>
+    public async Task RunAsync(CancellationToken stop)
+    {
+        using var finished = new CancellationTokenSource();
+        var progress = ReportProgressAsync(finished.Token);
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                await PullAsync(stop);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (Exception e)
+            {
+                Problem = e.Message;
+                LogFailed(stream, e.Message);
+                await Task.Delay(AfterFailure, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+
+        await Task.WhenAll(_inWork.Values.Select(work => work.Finished.Task));
+        await finished.CancelAsync();
+        await progress;
+    }
+
+    private async Task PullAsync(CancellationToken stop)
+    {
+        var context = new NatsJSContext(connection());
+        var definition = SharedConsumer.Definition(options.AckWait);
+        var consumer = await SharedConsumer.GetOrCreateAsync(context, stream, definition, stop);
+        ReportDifferences(SharedConsumer.Differences(consumer.Info.Config, definition));
+        Problem = null;
+        LogPulling(stream);
+        while (!stop.IsCancellationRequested)
+        {
+            var asked = await TakeSlotsAsync(stop);
+            var got = 0;
+            var since = time.GetTimestamp();
+            try
+            {
+                await foreach (var message in consumer.FetchAsync<byte[]>(Pull with { MaxMsgs = asked }, cancellationToken: stop))
+                {
+                    got++;
+                    Start(message);
+                }
+            }
+            finally
+            {
+                if (asked > got)
+                {
+                    _slots.Release(asked - got);
+                }
+            }
+
+            // An answer at once without a message is a refusal: see whether the consumer is still there.
+            if (got == 0 && time.GetElapsedTime(since) < AfterFailure)
+            {
+                await Task.Delay(AfterFailure, time, stop);
+                await consumer.RefreshAsync(stop);
+            }
+        }
+    }
+
+    // One request for many messages costs as much as one for one. When few slots are free, a moment brings more.
+    private async Task<int> TakeSlotsAsync(CancellationToken stop)
+    {
+        await _slots.WaitAsync(stop);
+        var taken = 1;
+        if (_slots.CurrentCount < options.Concurrency / 4)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(1), time, CancellationToken.None);
+        }
+
+        while (_slots.Wait(0, CancellationToken.None))
+        {
+            taken++;
+        }
+
+        return taken;
+    }
+
+    private void Start(INatsJSMsg<byte[]> message)
+    {
+        var work = new InWork(message, time.GetTimestamp());
+        var key = (ulong)Interlocked.Increment(ref _lastKey);
+        _inWork[key] = work;
+        _ = HandleAsync(key, work);
+    }
+
+    private async Task HandleAsync(ulong key, InWork work)
+    {
+        try
+        {
+            await dispatcher.Dispatch(Hosting.NoBody, Hosting.NoHeaders, drain.Abort, StreamEvent.From(work.Message, stream));
+            await AckAsync(work.Message);
+        }
+        catch (Exception e)
+        {
+            await GiveBackAsync(work.Message, e);
+        }
+        finally
+        {
+            _inWork.TryRemove(key, out _);
+            _slots.Release();
+            work.Finished.TrySetResult();
+        }
+    }
+
+    // The confirmation may be lost although the server took the acknowledgement; asking again is harmless.
+    private async Task AckAsync(INatsJSMsg<byte[]> message)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                using var limit = new CancellationTokenSource(AckTimeout, time);
+                await message.AckAsync(new AckOpts { DoubleAck = true }, limit.Token);
+                return;
+            }
+            catch (Exception e) when (e is NatsException or OperationCanceledException)
+            {
+                if (attempt == AckAttempts || drain.Abort.IsCancellationRequested)
+                {
+                    // It comes again, and its recorded outcomes are not repeated.
+                    LogNotAcknowledged(stream, message.Metadata?.Sequence.Stream, e.Message);
+                    return;
+                }
+            }
+        }
+    }
+
+    private async Task GiveBackAsync(INatsJSMsg<byte[]> message, Exception reason)
+    {
+        var stopping = drain.Abort.IsCancellationRequested;
+        if (!stopping)
+        {
+            LogGivenBack(stream, message.Metadata?.Sequence.Stream, reason.Message);
+        }
+
+        try
+        {
+            using var limit = new CancellationTokenSource(AckTimeout, time);
+            await message.NakAsync(new AckOpts { NakDelay = stopping ? TimeSpan.Zero : GivenBackAfterError, DoubleAck = true }, limit.Token);
+        }
+        catch (Exception e) when (e is NatsException or OperationCanceledException)
+        {
+            LogNotAcknowledged(stream, message.Metadata?.Sequence.Stream, e.Message);
+        }
+    }
+
+    private async Task ReportProgressAsync(CancellationToken finished)
+    {
+        using var timer = new PeriodicTimer(options.ProgressEvery / 4, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(finished))
+            {
+                foreach (var work in _inWork.Values)
+                {
+                    if (time.GetElapsedTime(work.Reported) >= options.ProgressEvery)
+                    {
+                        work.Reported = time.GetTimestamp();
+                        await ReportProgressAsync(work.Message, finished);
+                    }
+                }
+            }
+        }
+        catch (OperationCanceledException) when (finished.IsCancellationRequested)
+        {
+            // Nothing is in work any more.
+        }
+    }
+
+    private async Task ReportProgressAsync(INatsJSMsg<byte[]> message, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await message.AckProgressAsync(cancellationToken: cancellationToken);
+        }
+        catch (NatsException e)
+        {
+            LogNoProgress(stream, e.Message);
+        }
+    }
+
+    private void ReportDifferences(IReadOnlyList<string> differences)
+    {
+        Difference = differences.Count == 0 ? null : string.Join(", ", differences);
+        if (Difference is { } difference)
+        {
+            LogDiffers(stream, difference);
+        }
+    }
+
+    private sealed class InWork(INatsJSMsg<byte[]> message, long reported)
+    {
+        public INatsJSMsg<byte[]> Message => message;
+
+        public long Reported { get; set; } = reported;
+
+        public TaskCompletionSource Finished { get; } = new();
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "pulling from stream {Stream}")]
+    private partial void LogPulling(string stream);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "stream {Stream} cannot be pulled from: {Reason}")]
+    private partial void LogFailed(string stream, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the consumer of stream {Stream} differs and is used as it is: {Differences}")]
+    private partial void LogDiffers(string stream, string differences);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "message {Sequence} of stream {Stream} is given back: {Reason}")]
+    private partial void LogGivenBack(string stream, ulong? sequence, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "message {Sequence} of stream {Stream} is settled but the server did not confirm it: {Reason}")]
+    private partial void LogNotAcknowledged(string stream, ulong? sequence, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "progress on stream {Stream} could not be reported: {Reason}")]
+    private partial void LogNoProgress(string stream, string reason);
+}

@@ -1,0 +1,174 @@
+using RuleEngineNats.TestKit;
+
+namespace RuleEngineNats.DeliveryWorker.Tests.Graph;
+
+public sealed class ResilienceTests
+{
+    private static readonly (string, string)[] ShortAckWait = [("Delivery__AckWait", "00:00:03"), ("Delivery__ProgressEvery", "00:00:01")];
+
+    [Fact]
+    public async Task A_kill_in_the_middle_of_the_load_loses_nothing_and_repeats_no_more_than_was_in_flight()
+    {
+        const int Events = 1500;
+        const int Kills = 3;
+        const int InFlight = 64;
+        await using var graph = await DeliveryGraph.StartAsync();
+        await graph.RegisterAsync("all", "events.>", "/all", timeoutMs: 20_000);
+        graph.Receiver.Answer("/all", (context, _) => Task.Delay(20, context.RequestAborted));
+        var worker = await graph.StartWorkerAsync(settings: ShortAckWait);
+        var publishing = graph.PublishManyAsync("events.load", Events, "1_");
+
+        for (var kill = 1; kill <= Kills; kill++)
+        {
+            await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count >= kill * Events / (Kills + 2), "load before a kill");
+            await worker.KillAsync();
+            await worker.RestartAsync();
+        }
+
+        await publishing;
+        await graph.SettledAsync(Events);
+
+        var ids = graph.Receiver.Requests.GroupBy(request => request.Id).ToDictionary(group => group.Key, group => group.Count());
+        Assert.Equal(Enumerable.Range(0, Events).Select(number => $"1_{number}").Order(), ids.Keys.Order());
+        Assert.InRange(ids.Values.Sum() - Events, 0, Kills * InFlight);
+        Assert.Equal(Events, await graph.CountAsync("SELECT count(DISTINCT event_id) FROM rule_webhook_call_history WHERE outcome = 'delivered'"));
+        Assert.Equal(Events, await graph.CountAsync("SELECT count(*) FROM rule_webhook_call_history WHERE outcome = 'delivered'"));
+    }
+
+    [Fact]
+    public async Task A_kill_during_queued_calls_loses_none()
+    {
+        const int Calls = 300;
+        await using var graph = await DeliveryGraph.StartAsync();
+        var webhook = await graph.RegisterAsync("queue", null, "/queue");
+        graph.Receiver.Answer("/queue", (context, _) => Task.Delay(50, context.RequestAborted));
+        var worker = await graph.StartWorkerAsync(settings: [("Delivery__Lease", "00:00:03"), ("Delivery__MaxTimeout", "00:00:02")]);
+        await graph.ExecuteAsync("SELECT rule_webhook_enqueue($1, jsonb_build_object('n', n)) FROM generate_series(1, $2) n", webhook.Id, Calls);
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count >= Calls / 3, "load before the kill");
+
+        await worker.KillAsync();
+        await worker.RestartAsync();
+        await Wait.UntilAsync(async () => await graph.CountAsync("SELECT count(*) FROM rule_webhook_calls WHERE status = 'success'") == Calls, "all calls have succeeded");
+
+        var ids = graph.Receiver.Requests.GroupBy(request => request.Id).ToArray();
+        Assert.Equal(Calls, ids.Length);
+        Assert.InRange(graph.Receiver.Requests.Count - Calls, 0, 32);
+        Assert.Equal(Calls, await graph.CountAsync("SELECT count(*) FROM rule_webhook_call_history WHERE outcome = 'delivered'"));
+    }
+
+    [Fact]
+    public async Task A_stop_signal_finishes_what_is_in_flight_and_gives_back_the_rest()
+    {
+        const int Events = 300;
+        await using var graph = await DeliveryGraph.StartAsync();
+        await graph.RegisterAsync("slow", "events.>", "/slow", timeoutMs: 20_000);
+        graph.Receiver.Answer("/slow", (_, _) => Task.Delay(1000));
+        var worker = await graph.StartWorkerAsync();
+        await graph.PublishManyAsync("events.load", Events, "1_");
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count >= 80, "deliveries in flight");
+
+        var exitCode = await worker.TerminateAsync();
+        var before = graph.Receiver.Requests.Count;
+        Assert.Equal(0, exitCode);
+        Assert.InRange(before, 80, Events - 1);
+        // Everything that was sent is recorded: nothing was cut off.
+        Assert.Equal(before, await graph.CountAsync("SELECT count(*) FROM rule_webhook_call_history WHERE outcome = 'delivered'"));
+
+        graph.Receiver.Answer("/slow", 200);
+        await worker.RestartAsync();
+        await graph.SettledAsync(Events, TimeSpan.FromSeconds(120));
+
+        Assert.Equal(Events, graph.Receiver.Requests.Count);
+        Assert.Equal(Events, graph.Receiver.Requests.DistinctBy(request => request.Id).Count());
+    }
+
+    [Fact]
+    public async Task What_does_not_end_in_the_drain_time_is_given_back_at_once()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        var queued = await graph.RegisterAsync("hanging", "events.>", "/hanging", timeoutMs: 30_000);
+        graph.Receiver.Answer("/hanging", (context, count) => count <= 2 ? Task.Delay(Timeout.Infinite, context.RequestAborted) : Task.CompletedTask);
+        var worker = await graph.StartWorkerAsync(settings: ("Delivery__DrainTimeout", "00:00:01"));
+        await graph.PublishAsync("events.x", "{}", "1_x");
+        await graph.ExecuteAsync("SELECT rule_webhook_enqueue($1, '{}')", queued.Id);
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count == 2, "both are in flight");
+
+        Assert.Equal(0, await worker.TerminateAsync());
+        Assert.Equal("pending", await graph.ScalarAsync("SELECT status FROM rule_webhook_calls"));
+        await worker.RestartAsync();
+        // AckWait and lease are 60 s: in less than that only what was given back can come again.
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count == 4, "both came again", TimeSpan.FromSeconds(50));
+        await graph.SettledAsync(1);
+
+        Assert.Equal(2, graph.Receiver.Requests.DistinctBy(request => request.Id).Count());
+    }
+
+    [Fact]
+    public async Task Two_workers_share_the_load_and_deliver_nothing_twice()
+    {
+        const int Events = 1000;
+        await using var graph = await DeliveryGraph.StartAsync();
+        var webhook = await graph.RegisterAsync("all", "events.>", "/all");
+        graph.Receiver.Answer("/all", (context, _) => Task.Delay(20, context.RequestAborted));
+        var workers = new[] { await graph.StartWorkerAsync(), await graph.StartWorkerAsync() };
+
+        await Task.WhenAll(
+            graph.PublishManyAsync("events.load", Events, "1_"),
+            graph.ExecuteAsync("SELECT rule_webhook_enqueue($1, jsonb_build_object('n', n)) FROM generate_series(1, 500) n", webhook.Id));
+        await graph.SettledAsync(Events);
+        await Wait.UntilAsync(async () => await graph.CountAsync("SELECT count(*) FROM rule_webhook_calls WHERE status = 'success'") == 500, "all calls have succeeded");
+
+        Assert.Equal(Events + 500, graph.Receiver.Requests.Count);
+        Assert.Equal(Events + 500, graph.Receiver.Requests.DistinctBy(request => request.Id).Count());
+        Assert.All(workers, worker => Assert.Contains("stream WEBHOOKS", worker.Output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_outage_of_postgresql_holds_the_acknowledgement_and_repeats_no_request()
+    {
+        await using var postgres = await PostgresServer.StartPrivateAsync();
+        await using var graph = await DeliveryGraph.StartAsync(postgres);
+        await graph.RegisterAsync("all", "events.>", "/all", timeoutMs: 20_000);
+        await graph.StartWorkerAsync(settings: ShortAckWait);
+        graph.Receiver.Answer("/all", async (_, count) =>
+        {
+            if (count == 1)
+            {
+                await postgres.KillAsync();
+            }
+        });
+
+        await graph.PublishAsync("events.x", "{}", "1_x");
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count == 1, "the request came while PostgreSQL was going down");
+        var consumer = await graph.ConsumerAsync();
+        Assert.Equal(1, consumer.NumAckPending);
+        await postgres.RestartAsync();
+        await graph.SettledAsync(1);
+
+        Assert.Single(graph.Receiver.Requests);
+        // The first query may meet a connection of before.
+        await Wait.UntilAsync(
+            async () => await graph.CountAsync("SELECT count(*) FROM rule_webhook_call_history WHERE outcome = 'delivered'") == 1, "the attempt is recorded once");
+    }
+
+    [Fact]
+    public async Task An_outage_of_nats_is_survived_without_a_restart()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        await graph.RegisterAsync("all", "events.>", "/all");
+        var worker = await graph.StartWorkerAsync();
+        await graph.PublishAsync("events.x", "{}", "1_before");
+        await graph.SettledAsync(1);
+
+        await graph.Nats.KillAsync();
+        await Wait.UntilAsync(async () => (await worker.HealthAsync()).Status == 503, "the worker is not ready");
+        await graph.Nats.RestartAsync();
+        await worker.ReadyAsync();
+        await Wait.UntilAsync(async () =>
+        {
+            await graph.PublishAsync("events.x", "{}", "1_after");
+            return true;
+        }, "the publisher is connected again");
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Any(request => request.Id == "1_after"), "the event after the outage");
+    }
+}
