@@ -5,26 +5,12 @@ using NATS.Client.JetStream.Models;
 
 namespace NATS.Net.Tests;
 
-public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStreamServer>, IAsyncLifetime
+public sealed class ConsumerTests(JetStreamServer server) : ConsumerScene(server)
 {
-    private readonly NatsConnection _nats = new(new NatsOpts { Url = server.Url });
-    private readonly string _name = "C" + Nuid.NewNuid();
-    private INatsJSContext _js = null!;
-    private INatsJSStream _stream = null!;
-
-    public async Task InitializeAsync()
-    {
-        await _nats.ConnectAsync().InTime();
-        _js = _nats.CreateJetStreamContext();
-        _stream = await _js.CreateStreamAsync(new StreamConfig(_name, [_name + ".>"])).InTime();
-    }
-
-    public async Task DisposeAsync() => await _nats.DisposeAsync();
-
     [Fact]
     public async Task A_consumer_is_created_as_configured()
     {
-        var consumer = await _js.CreateOrUpdateConsumerAsync(_name, new ConsumerConfig("all")
+        var consumer = await JetStream.CreateOrUpdateConsumerAsync(Name, new ConsumerConfig("all")
         {
             DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence,
             OptStartSeq = 5,
@@ -32,7 +18,7 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
             AckWait = TimeSpan.FromSeconds(7),
             MaxDeliver = -1,
             MaxAckPending = 77,
-            FilterSubject = _name + ".a.>",
+            FilterSubject = Name + ".a.>",
             Description = "d",
             Backoff = null,
             InactiveThreshold = TimeSpan.FromHours(1),
@@ -40,30 +26,30 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
 
         var config = consumer.Info.Config;
         Assert.Equal("all", consumer.Info.Name);
-        Assert.Equal(_name, consumer.Info.StreamName);
+        Assert.Equal(Name, consumer.Info.StreamName);
         Assert.Equal("all", config.DurableName);
         Assert.Equal(ConsumerConfigDeliverPolicy.ByStartSequence, config.DeliverPolicy);
         Assert.Equal(5ul, config.OptStartSeq);
         Assert.Equal(TimeSpan.FromSeconds(7), config.AckWait);
         Assert.Equal(-1, config.MaxDeliver);
         Assert.Equal(77, config.MaxAckPending);
-        Assert.Equal(_name + ".a.>", config.FilterSubject);
+        Assert.Equal(Name + ".a.>", config.FilterSubject);
 
-        var same = await _js.GetConsumerAsync(_name, "all").InTime();
+        var same = await JetStream.GetConsumerAsync(Name, "all").InTime();
         Assert.Equal(consumer.Info.Created, same.Info.Created);
     }
 
     [Fact]
     public async Task Create_and_update_are_told_apart()
     {
-        var missing = await Assert.ThrowsAsync<NatsJSApiException>(() => _js.UpdateConsumerAsync(_name, new ConsumerConfig("u")).InTime());
+        var missing = await Assert.ThrowsAsync<NatsJSApiException>(() => JetStream.UpdateConsumerAsync(Name, new ConsumerConfig("u")).InTime());
         Assert.Equal(10149, missing.Error.ErrCode);
-        await _js.CreateConsumerAsync(_name, new ConsumerConfig("u")).InTime();
-        var exists = await Assert.ThrowsAsync<NatsJSApiException>(() => _js.CreateConsumerAsync(_name, new ConsumerConfig("u") { MaxAckPending = 5 }).InTime());
+        await JetStream.CreateConsumerAsync(Name, new ConsumerConfig("u")).InTime();
+        var exists = await Assert.ThrowsAsync<NatsJSApiException>(() => JetStream.CreateConsumerAsync(Name, new ConsumerConfig("u") { MaxAckPending = 5 }).InTime());
         Assert.Equal(10148, exists.Error.ErrCode);
-        Assert.Equal(6, (await _js.UpdateConsumerAsync(_name, new ConsumerConfig("u") { MaxAckPending = 6 }).InTime()).Info.Config.MaxAckPending);
-        Assert.True(await _js.DeleteConsumerAsync(_name, "u").InTime());
-        Assert.Equal(10014, (await Assert.ThrowsAsync<NatsJSApiException>(() => _js.GetConsumerAsync(_name, "u").InTime())).Error.ErrCode);
+        Assert.Equal(6, (await JetStream.UpdateConsumerAsync(Name, new ConsumerConfig("u") { MaxAckPending = 6 }).InTime()).Info.Config.MaxAckPending);
+        Assert.True(await JetStream.DeleteConsumerAsync(Name, "u").InTime());
+        Assert.Equal(10014, (await Assert.ThrowsAsync<NatsJSApiException>(() => JetStream.GetConsumerAsync(Name, "u").InTime())).Error.ErrCode);
     }
 
     [Theory]
@@ -71,7 +57,7 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
     [InlineData("a*")]
     [InlineData(">")]
     public async Task A_consumer_name_that_is_no_token_is_refused(string name) =>
-        await Assert.ThrowsAsync<ArgumentException>(() => _js.CreateOrUpdateConsumerAsync(_name, new ConsumerConfig(name)).InTime());
+        await Assert.ThrowsAsync<ArgumentException>(() => JetStream.CreateOrUpdateConsumerAsync(Name, new ConsumerConfig(name)).InTime());
 
     [Fact]
     public async Task Consuming_goes_through_everything_in_order_with_metadata()
@@ -88,7 +74,7 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
             Assert.Equal((ulong)next, metadata.Sequence.Consumer);
             Assert.Equal(1ul, metadata.NumDelivered);
             Assert.Equal((ulong)(250 - next), metadata.NumPending);
-            Assert.Equal(_name, metadata.Stream);
+            Assert.Equal(Name, metadata.Stream);
             Assert.Equal("c", metadata.Consumer);
             Assert.True(metadata.Timestamp > DateTimeOffset.UnixEpoch);
             Assert.Equal("h" + msg.Data, msg.Headers!["h"].ToString());
@@ -165,8 +151,8 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
         using var cts = new CancellationTokenSource();
         var workers = Enumerable.Range(0, 2).Select(_ => Task.Run(async () =>
         {
-            await using var nats = new NatsConnection(new NatsOpts { Url = server.Url });
-            var consumer = await nats.CreateJetStreamContext().GetConsumerAsync(_name, "shared");
+            await using var nats = new NatsConnection(new NatsOpts { Url = Url });
+            var consumer = await nats.CreateJetStreamContext().GetConsumerAsync(Name, "shared");
             await foreach (var msg in consumer.ConsumeAsync<int>(opts: new NatsJSConsumeOpts { MaxMsgs = 10 }, cancellationToken: cts.Token))
             {
                 seen.AddOrUpdate(msg.Data, 1, (_, n) => n + 1);
@@ -198,7 +184,7 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
             return consumer.Info.NumWaiting == 1;
         });
 
-        await _js.DeleteConsumerAsync(_name, "doomed").InTime();
+        await JetStream.DeleteConsumerAsync(Name, "doomed").InTime();
 
         var ended = await Assert.ThrowsAsync<NatsJSProtocolException>(() => consuming.InTime());
         Assert.Equal(409, ended.HeaderCode);
@@ -254,114 +240,30 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
     }
 
     [Fact]
-    public async Task A_nak_brings_it_again_at_once_and_with_a_delay_later()
-    {
-        await FillAsync(1);
-        var consumer = await ConsumerAsync(new ConsumerConfig("c") { AckWait = TimeSpan.FromMinutes(5) });
-        var msg = await NextAsync(consumer);
-        await msg.NakAsync();
-
-        msg = await NextAsync(consumer);
-        Assert.Equal(2ul, msg.Metadata!.Value.NumDelivered);
-        await msg.NakAsync(TimeSpan.FromSeconds(2));
-        Assert.Empty(await FetchAsync(consumer.FetchNoWaitAsync<int>(new NatsJSFetchOpts { MaxMsgs = 1 })));
-
-        msg = await NextAsync(consumer);
-        Assert.Equal(3ul, msg.Metadata!.Value.NumDelivered);
-        await msg.AckAsync(new AckOpts { DoubleAck = true });
-        await consumer.RefreshAsync().InTime();
-        Assert.Equal(0, consumer.Info.NumAckPending);
-        Assert.Equal(1ul, consumer.Info.AckFloor.StreamSeq);
-    }
-
-    [Fact]
-    public async Task A_terminated_message_does_not_come_again()
-    {
-        await FillAsync(2);
-        var consumer = await ConsumerAsync(new ConsumerConfig("c") { AckWait = TimeSpan.FromSeconds(1) });
-        var advisory = await _nats.SubscribeCoreAsync<string>($"$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.{_name}.c").InTime();
-
-        await (await NextAsync(consumer)).AckTerminateAsync(new AckOpts { DoubleAck = true });
-        await (await NextAsync(consumer)).AckTerminateAsync("never valid");
-
-        await advisory.Msgs.ReadAsync(Poll.Token()).InTime();
-        Assert.Contains("never valid", (await advisory.Msgs.ReadAsync(Poll.Token()).InTime()).Data);
-        await consumer.RefreshAsync().InTime();
-        Assert.Equal(0, consumer.Info.NumAckPending);
-    }
-
-    [Fact]
-    public async Task Progress_holds_off_the_redelivery()
-    {
-        await FillAsync(1);
-        var consumer = await ConsumerAsync(new ConsumerConfig("c") { AckWait = TimeSpan.FromSeconds(2) });
-        var msg = await NextAsync(consumer);
-
-        for (var i = 0; i < 15; i++)
-        {
-            await msg.AckProgressAsync();
-            await Task.Delay(200);
-        }
-
-        Assert.Empty(await FetchAsync(consumer.FetchNoWaitAsync<int>(new NatsJSFetchOpts { MaxMsgs = 1 })));
-        await msg.AckAsync(new AckOpts { DoubleAck = true });
-    }
-
-    [Fact]
-    public async Task Without_an_ack_a_durable_delivers_again_also_to_another_connection()
-    {
-        await FillAsync(1);
-        await using (var first = new NatsConnection(new NatsOpts { Url = server.Url }))
-        {
-            var consumer = await first.CreateJetStreamContext().CreateOrUpdateConsumerAsync(_name, new ConsumerConfig("c") { AckWait = TimeSpan.FromSeconds(1) });
-            Assert.Equal(1ul, (await NextAsync(consumer)).Metadata!.Value.NumDelivered);
-        }
-
-        var again = await NextAsync(await _js.GetConsumerAsync(_name, "c").InTime());
-
-        Assert.Equal(2ul, again.Metadata!.Value.NumDelivered);
-        await again.AckAsync(new AckOpts { DoubleAck = true });
-    }
-
-    [Fact]
-    public async Task A_context_may_double_ack_by_default()
-    {
-        await FillAsync(3);
-        var js = _nats.CreateJetStreamContext(new NatsJSOpts(_nats.Opts) { DoubleAck = true });
-        var consumer = await js.CreateOrUpdateConsumerAsync(_name, new ConsumerConfig("c")).InTime();
-        for (var i = 1; i <= 3; i++)
-        {
-            await (await NextAsync(consumer)).AckAsync().InTime();
-            await consumer.RefreshAsync().InTime();
-            Assert.Equal((ulong)i, consumer.Info.AckFloor.StreamSeq);
-        }
-    }
-
-    [Fact]
     public async Task A_paused_consumer_resumes()
     {
         await FillAsync(1);
         await ConsumerAsync(new ConsumerConfig("c"));
-        if (Version.Parse(_nats.ServerInfo!.Version.Split('-')[0]) < new Version(2, 11))
+        if (Version.Parse(Nats.ServerInfo!.Version.Split('-')[0]) < new Version(2, 11))
         {
             // 2.10 has no such API, so nobody answers there.
-            var js = _nats.CreateJetStreamContext(new NatsJSOpts(_nats.Opts, requestTimeout: TimeSpan.FromMilliseconds(300)));
-            await Assert.ThrowsAsync<NatsJSApiNoResponseException>(() => js.PauseConsumerAsync(_name, "c", TimeProvider.System.GetUtcNow().AddHours(1)).InTime());
+            var js = Nats.CreateJetStreamContext(new NatsJSOpts(Nats.Opts, requestTimeout: TimeSpan.FromMilliseconds(300)));
+            await Assert.ThrowsAsync<NatsJSApiNoResponseException>(() => js.PauseConsumerAsync(Name, "c", TimeProvider.System.GetUtcNow().AddHours(1)).InTime());
             return;
         }
 
-        var paused = await _js.PauseConsumerAsync(_name, "c", TimeProvider.System.GetUtcNow().AddHours(1)).InTime();
+        var paused = await JetStream.PauseConsumerAsync(Name, "c", TimeProvider.System.GetUtcNow().AddHours(1)).InTime();
         Assert.True(paused.IsPaused);
         Assert.True(paused.PauseRemaining > TimeSpan.FromMinutes(50));
-        Assert.True(await _js.ResumeConsumerAsync(_name, "c").InTime());
-        Assert.Equal(0, (await NextAsync(await _js.GetConsumerAsync(_name, "c").InTime())).Data);
+        Assert.True(await JetStream.ResumeConsumerAsync(Name, "c").InTime());
+        Assert.Equal(0, (await NextAsync(await JetStream.GetConsumerAsync(Name, "c").InTime())).Data);
     }
 
     [Fact]
     public async Task An_ordered_consumer_sees_everything_in_order()
     {
         await FillAsync(100);
-        var consumer = await _js.CreateOrderedConsumerAsync(_name, new NatsJSOrderedConsumerOpts { FilterSubjects = [_name + ".>"] }).InTime();
+        var consumer = await JetStream.CreateOrderedConsumerAsync(Name, new NatsJSOrderedConsumerOpts { FilterSubjects = [Name + ".>"] }).InTime();
         var next = 0;
         await foreach (var msg in consumer.ConsumeAsync<int>(cancellationToken: Poll.Token()))
         {
@@ -369,9 +271,9 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
             if (next == 50)
             {
                 // The consumer below it is taken away: it must go on behind the last one.
-                await foreach (var name in _js.ListConsumerNamesAsync(_name))
+                await foreach (var name in JetStream.ListConsumerNamesAsync(Name))
                 {
-                    await _js.DeleteConsumerAsync(_name, name);
+                    await JetStream.DeleteConsumerAsync(Name, name);
                 }
             }
 
@@ -381,7 +283,7 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
             }
         }
 
-        Assert.Equal([0, 1, 2], await FetchAsync((await _js.CreateOrderedConsumerAsync(_name).InTime()).FetchAsync<int>(new NatsJSFetchOpts { MaxMsgs = 3 })));
+        Assert.Equal([0, 1, 2], await FetchAsync((await JetStream.CreateOrderedConsumerAsync(Name).InTime()).FetchAsync<int>(new NatsJSFetchOpts { MaxMsgs = 3 })));
     }
 
     [Fact]
@@ -418,40 +320,5 @@ public sealed class ConsumerTests(JetStreamServer server) : IClassFixture<JetStr
         await own.ContinueAsync();
         await cts.CancelAsync();
         await consuming.InTime();
-    }
-
-    private async Task FillAsync(int count, int size = 0)
-    {
-        for (var i = 0; i < count; i++)
-        {
-            var headers = new NatsHeaders { ["h"] = "h" + i };
-            var ack = size == 0
-                ? await _js.PublishAsync($"{_name}.a.{i}", i, headers: headers).InTime()
-                : await _js.PublishAsync($"{_name}.a.{i}", new byte[size], headers: headers).InTime();
-            ack.EnsureSuccess();
-        }
-    }
-
-    private async Task<INatsJSConsumer> ConsumerAsync(ConsumerConfig config) => await _js.CreateOrUpdateConsumerAsync(_name, config).InTime();
-
-    private static async Task<INatsJSMsg<int>> NextAsync(INatsJSConsumer consumer)
-    {
-        INatsJSMsg<int>? msg = null;
-        await Poll.UntilAsync(async () => (msg = await consumer.NextAsync<int>(opts: new NatsJSNextOpts { Expires = TimeSpan.FromSeconds(5) })) is not null);
-        return msg!;
-    }
-
-    private static Task<List<int>> FetchAsync(IAsyncEnumerable<INatsJSMsg<int>> fetch) => CollectAsync(fetch).InTime();
-
-    private static async Task<List<int>> CollectAsync(IAsyncEnumerable<INatsJSMsg<int>> fetch)
-    {
-        var result = new List<int>();
-        await foreach (var msg in fetch)
-        {
-            result.Add(msg.Data);
-            await msg.AckAsync();
-        }
-
-        return result;
     }
 }

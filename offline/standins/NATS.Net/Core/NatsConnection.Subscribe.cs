@@ -20,6 +20,7 @@ public partial class NatsConnection
     public async ValueTask AddSubAsync(NatsSubBase sub, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(sub);
+        ThrowIfDisposed();
         if (ConnectionState != NatsConnectionState.Open)
         {
             await ConnectAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -37,6 +38,7 @@ public partial class NatsConnection
 
     public async ValueTask<TimeSpan> PingAsync(CancellationToken cancellationToken = default)
     {
+        ThrowIfDisposed();
         if (ConnectionState != NatsConnectionState.Open)
         {
             await ConnectAsync().AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
