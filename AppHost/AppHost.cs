@@ -1,0 +1,54 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using RuleEngineNats.AppHost;
+
+var builder = DistributedApplication.CreateBuilder(new DistributedApplicationOptions
+{
+    Args = args,
+    DisableDashboard = args.Contains("--lean"),
+});
+
+// Generated once and kept in user secrets; set Parameters:postgres-password and Parameters:nats-password to choose them.
+var postgresPassword = builder.AddParameter("postgres-password", Password(), secret: true, persist: true);
+var natsPassword = builder.AddParameter("nats-password", Password(), secret: true, persist: true);
+
+var postgres = builder.AddPostgres("postgres", password: postgresPassword)
+    .WithArgs("-c", "wal_level=logical", "-c", "max_connections=200");
+var nats = builder.AddNats("nats", password: natsPassword)
+    .WithJetStream();
+if (builder.Configuration.GetValue("DataVolumes", true))
+{
+    postgres.WithDataVolume("rule-engine-nats-postgres");
+    nats.WithDataVolume("rule-engine-nats-jetstream");
+}
+
+var rules = postgres.AddDatabase("rules");
+
+var migrator = builder.AddProject<Projects.SchemaMigrator>("schema-migrator")
+    .WithReference(rules)
+    .WaitFor(rules);
+
+// Owns the streams: ready once each definition of rule_nats_streams is on the server.
+var config = AddService<Projects.ConfigService>("config-service")
+    .WaitFor(nats)
+    .WaitForCompletion(migrator)
+    .WithExternalHttpEndpoints();
+
+var publish = AddService<Projects.PublishService>("publish-service").WaitFor(config);
+AddService<Projects.CdcRelay>("cdc-relay").WaitFor(config);
+AddService<Projects.DeliveryWorker>("delivery-worker").WaitFor(config);
+
+builder.AddEndpointsFile(rules, nats, publish, config);
+builder.Build().Run();
+
+// Replicas:<name> of a service stand behind one address; 1 by default.
+IResourceBuilder<ProjectResource> AddService<TProject>(string name)
+    where TProject : IProjectMetadata, new()
+    => builder.AddProject<TProject>(name)
+        .WithReference(rules)
+        .WithReference(nats)
+        .WithEnvironment("DOTNET_ENVIRONMENT", builder.Environment.EnvironmentName)
+        .WithReplicas(builder.Configuration.GetValue($"Replicas:{name}", 1))
+        .WithHttpHealthCheck("/health/ready", endpointName: "http");
+
+static GenerateParameterDefault Password() => new() { MinLength = 24, Special = false };
