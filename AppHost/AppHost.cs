@@ -2,10 +2,11 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using RuleEngineNats.AppHost;
 
+var lean = args.Contains("--lean");
 var builder = DistributedApplication.CreateBuilder(new DistributedApplicationOptions
 {
     Args = args,
-    DisableDashboard = args.Contains("--lean"),
+    DisableDashboard = lean,
 });
 
 // Generated once and kept in user secrets; set Parameters:postgres-password and Parameters:nats-password to choose them.
@@ -38,7 +39,7 @@ var publish = AddService<Projects.PublishService>("publish-service").WaitFor(con
 AddService<Projects.CdcRelay>("cdc-relay").WaitFor(config);
 AddService<Projects.DeliveryWorker>("delivery-worker").WaitFor(config);
 
-builder.AddEndpointsFile(rules, nats, publish, config);
+builder.AddEndpointsFile(rules, nats, publish, config, withDashboard: !lean);
 builder.Build().Run();
 
 // Replicas:<name> of a service stand behind one address; 1 by default.

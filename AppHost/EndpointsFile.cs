@@ -19,14 +19,15 @@ internal static class EndpointsFile
         IResourceBuilder<PostgresDatabaseResource> rules,
         IResourceBuilder<NatsServerResource> nats,
         IResourceBuilder<ProjectResource> publish,
-        IResourceBuilder<ProjectResource> config)
+        IResourceBuilder<ProjectResource> config,
+        bool withDashboard)
     {
         if (builder.Configuration["EndpointsFile"] is not { Length: > 0 } path)
         {
             return;
         }
 
-        var dashboard = builder.Configuration["ASPNETCORE_URLS"]?.Split(';')[0];
+        var dashboard = withDashboard ? builder.Configuration["ASPNETCORE_URLS"]?.Split(';')[0] : null;
         builder.Services.AddHostedService(services => new Writer(
             services.GetRequiredService<ResourceNotificationService>(),
             builder.Resources.OfType<ProjectResource>().Where(resource => resource.HasAnnotationOfType<HealthCheckAnnotation>()).Select(resource => resource.Name),
