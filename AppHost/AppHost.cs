@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using RuleEngineNats.AppHost;
 
 var lean = args.Contains("--lean");

@@ -36,7 +36,7 @@ await receiver.WaitForAsync(
 await using var nats = new NatsClient(endpoints.Nats);
 var stream = await nats.CreateJetStreamContext()
     .GetStreamAsync(StreamNames.Webhooks, new StreamInfoRequest { SubjectsFilter = subject }, limit.Token);
-var stored = stream.Info.State.Subjects?.GetValueOrDefault(subject) ?? 0;
+var stored = stream.Info.State.Subjects is { } subjects && subjects.TryGetValue(subject, out var count) ? count : 0;
 long recorded = 0;
 await Wait.UntilAsync(
     async () => (recorded = await DemoWebhook.CountStoredAsync(database, subject, limit.Token)) >= sent.Committed,
