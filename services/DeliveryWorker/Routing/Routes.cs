@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.DeliveryWorker.Egress;
 using RuleEngineNats.DeliveryWorker.Queue;
@@ -7,9 +8,47 @@ using RuleEngineNats.Messaging;
 namespace RuleEngineNats.DeliveryWorker.Routing;
 
 /// <summary>The routes of the newest configuration snapshot; made once for each.</summary>
-internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptions> options, TimeProvider time)
+internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptions> options, TimeProvider time) : IDisposable
 {
+    private static readonly TimeSpan GoneFor = TimeSpan.FromSeconds(30);
+
+    private readonly SemaphoreSlim _refreshing = new(1);
+    private readonly ConcurrentDictionary<int, long> _gone = new();
     private Made? _made;
+
+    /// <summary>
+    /// The routes for an event that was published through a webhook. One transaction may register it and publish, and the event can be here before the
+    /// notification of the change has been followed: a webhook that is not known is looked for once before the event is routed without it.
+    /// </summary>
+    public async ValueTask<RouteTable> ForAsync(int? publishedThrough, CancellationToken cancellationToken)
+    {
+        if (publishedThrough is not { } id || Knows(id) || (_gone.TryGetValue(id, out var since) && time.GetElapsedTime(since) < GoneFor))
+        {
+            return Current;
+        }
+
+        await _refreshing.WaitAsync(cancellationToken);
+        try
+        {
+            if (!Knows(id))
+            {
+                await configuration.RefreshAsync(cancellationToken);
+            }
+        }
+        finally
+        {
+            _refreshing.Release();
+        }
+
+        if (!Knows(id))
+        {
+            _gone[id] = time.GetTimestamp();
+        }
+
+        return Current;
+    }
+
+    public void Dispose() => _refreshing.Dispose();
 
     /// <summary>Empty until the first snapshot is there.</summary>
     public RouteTable Current
@@ -28,6 +67,9 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
             return made.Table;
         }
     }
+
+    // A webhook that events are published through has NATS on; one that has not is older than the event.
+    private bool Knows(int webhookId) => configuration.Current.WebhooksById.GetValueOrDefault(webhookId) is { NatsEnabled: true };
 
     internal static Endpoint ToEndpoint(WebhookDefinition webhook, EgressOptions egress, DateTimeOffset now)
     {

@@ -1,14 +1,18 @@
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Options;
 
 namespace RuleEngineNats.DeliveryWorker.Shutdown;
 
 /// <summary>
-/// The two moments of a stop: at the signal nothing new is taken; when the drain time is over, what still runs is cut off and given back.
+/// The two moments of a stop: at the signal nothing new is taken; when the drain time is over, or a second signal comes, what still runs is cut off and
+/// given back.
 /// </summary>
 internal sealed class Drain : IDisposable
 {
     private readonly CancellationTokenSource _abort;
     private readonly CancellationTokenRegistration _registration;
+    private readonly PosixSignalRegistration _signal;
+    private int _signals;
 
     public Drain(IHostApplicationLifetime lifetime, IOptions<DeliveryOptions> options, TimeProvider time)
     {
@@ -16,6 +20,7 @@ internal sealed class Drain : IDisposable
         Stop = lifetime.ApplicationStopping;
         Abort = _abort.Token;
         _registration = Stop.Register(() => _abort.CancelAfter(options.Value.DrainTimeout));
+        _signal = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => OnSignal());
     }
 
     /// <summary>Take nothing new.</summary>
@@ -26,7 +31,17 @@ internal sealed class Drain : IDisposable
 
     public void Dispose()
     {
+        _signal.Dispose();
         _registration.Dispose();
         _abort.Dispose();
+    }
+
+    // The host handles the first signal by itself.
+    private void OnSignal()
+    {
+        if (Interlocked.Increment(ref _signals) > 1)
+        {
+            _abort.Cancel();
+        }
     }
 }

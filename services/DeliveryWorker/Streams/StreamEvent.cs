@@ -9,8 +9,9 @@ namespace RuleEngineNats.DeliveryWorker.Streams;
 /// <summary>A message of a stream as the consumer gets it; the body is the very array that came from the server.</summary>
 /// <param name="Outgoing">What is sent on.</param>
 /// <param name="CallId">The call of an event that was queued as well.</param>
+/// <param name="PublishedThrough">The webhook it was published through, if any.</param>
 /// <param name="Redelivered">True when the server gave it to some worker before.</param>
-internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, bool Redelivered)
+internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, int? PublishedThrough, bool Redelivered)
 {
     public static StreamEvent From(INatsJSMsg<byte[]> message, string stream)
     {
@@ -25,7 +26,11 @@ internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, bool Re
             TraceParent = Value(headers, EventHeaders.TraceParent),
             Headers = ToSend(headers),
         };
-        return new(outgoing, long.TryParse(Value(headers, EventHeaders.CallId), out var callId) ? callId : null, metadata.NumDelivered > 1);
+        return new(
+            outgoing,
+            long.TryParse(Value(headers, EventHeaders.CallId), out var callId) ? callId : null,
+            int.TryParse(Value(headers, EventHeaders.WebhookId), out var webhookId) ? webhookId : null,
+            metadata.NumDelivered > 1);
     }
 
     private static string? Value(NatsHeaders? headers, string name)

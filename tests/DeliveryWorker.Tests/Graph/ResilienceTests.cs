@@ -104,6 +104,27 @@ public sealed class ResilienceTests
     }
 
     [Fact]
+    public async Task A_second_stop_signal_does_not_wait()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        await graph.RegisterAsync("hanging", "events.>", "/hanging", timeoutMs: 60_000);
+        graph.Receiver.Answer("/hanging", (context, count) => count == 1 ? Task.Delay(Timeout.Infinite, context.RequestAborted) : Task.CompletedTask);
+        // With one signal this worker would use up the 30 s that the host gives it.
+        var worker = await graph.StartWorkerAsync(settings: [("Delivery__DrainTimeout", "00:10:00"), ("Delivery__MaxTimeout", "00:00:59")]);
+        await graph.PublishAsync("events.x", "{}", "1_x");
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count == 1, "the request is in flight");
+
+        var first = worker.TerminateAsync();
+        await Wait.UntilAsync(() => worker.Output.Contains("shutting down", StringComparison.Ordinal), "the stop has begun");
+
+        Assert.Equal(0, await worker.TerminateAsync(TimeSpan.FromSeconds(20)));
+        await first;
+        await worker.RestartAsync();
+        await graph.SettledAsync(1, TimeSpan.FromSeconds(50));
+        Assert.Equal(2, graph.Receiver.Requests.Count);
+    }
+
+    [Fact]
     public async Task Two_workers_share_the_load_and_deliver_nothing_twice()
     {
         const int Events = 1000;

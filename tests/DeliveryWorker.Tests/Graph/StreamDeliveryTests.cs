@@ -212,4 +212,21 @@ public sealed class StreamDeliveryTests
         Assert.DoesNotContain(graph.Receiver.At("/second"), request => request.Id == "1_before");
         Assert.DoesNotContain(graph.Receiver.At("/first"), request => request.Id == $"1_{number}");
     }
+
+    [Fact]
+    public async Task An_event_of_the_transaction_that_registered_its_webhook_is_not_missed()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        await graph.StartWorkerAsync();
+        // No notification comes, and the next look would be in 30 s: as if the event had overtaken the change.
+        await graph.ExecuteAsync("ALTER TABLE rule_webhooks DISABLE TRIGGER rule_config_changed");
+        await graph.ExecuteAsync("ALTER TABLE rule_webhook_secrets DISABLE TRIGGER rule_config_changed");
+        var webhook = await graph.RegisterAsync("new", "webhooks.new", "/new");
+
+        await graph.PublishAsync("webhooks.new", "{}", "1_x", ("rule-webhook-id", $"{webhook.Id}"));
+        await graph.PublishAsync("webhooks.other", "{}", "9_y", ("rule-webhook-id", "999"));
+        await graph.SettledAsync(2);
+
+        Assert.True(StandardWebhookVerifier.Verify(webhook.Secret, Assert.Single(graph.Receiver.At("/new"))));
+    }
 }
