@@ -28,9 +28,12 @@ public sealed class ReadinessTests
         await using var command = rules.CreateCommand("SELECT server_state FROM rule_nats_streams WHERE stream_name = 'WEBHOOKS'");
         Assert.Equal("created", await command.ExecuteScalarAsync());
 
-        // From then on an outage of NATS takes nothing away that this service offers.
         await nats.KillAsync();
-        Assert.Equal(200, (await service.HealthAsync()).Status);
+        await Wait.UntilAsync(async () => (await service.HealthAsync()) is (503, var body) && body.Contains("nats", StringComparison.Ordinal),
+            "readiness names NATS again");
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri("/api/v1/webhooks", UriKind.Relative))).StatusCode);
+        await nats.RestartAsync();
+        await service.ReadyAsync();
     }
 
     [Fact]

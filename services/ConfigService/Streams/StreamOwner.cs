@@ -5,8 +5,8 @@ using RuleEngineNats.Messaging;
 namespace RuleEngineNats.ConfigService.Streams;
 
 /// <summary>
-/// Keeps the streams on the servers in line with their definitions: at start, when a definition changes, and now and then. The service is ready once
-/// that has succeeded for the first time; from then on an outage of NATS leaves it ready, since configuring needs PostgreSQL alone.
+/// Keeps the streams on the servers in line with their definitions: at start, when a definition changes, and now and then. The service is not ready
+/// before that has succeeded for the first time, so that whatever waits for it finds the streams.
 /// </summary>
 internal sealed partial class StreamOwner(
     StreamProvisioner provisioner, ConfigWatcher watcher, IOptions<ConfigServiceOptions> options, TimeProvider time, ILogger<StreamOwner> logger)
