@@ -58,16 +58,13 @@ public sealed partial class StreamProvisioner(
 
     private async Task RecordAsync(int streamId, StreamReport report, CancellationToken cancellationToken)
     {
-        // A stream that we created stays "created" while it is as defined, so that an operator sees whose it is. Unchanged rows are not written:
-        // each write notifies every service.
+        // A stream that we created stays "created" while it is as defined, so that an operator sees whose it is. These columns announce no change.
         await using var command = dataSource.CreateCommand(
             """
             UPDATE rule_nats_streams
-               SET server_state = n.state, server_detail = n.detail, checked_at = now()
-              FROM (SELECT $2::text AS state, nullif($3, '') AS detail) n
+               SET server_state = CASE WHEN $2 = 'exists' AND server_state = 'created' THEN 'created' ELSE $2 END,
+                   server_detail = nullif($3, ''), checked_at = now()
              WHERE stream_id = $1
-               AND NOT (n.state = 'exists' AND server_state = 'created')
-               AND (server_state, server_detail) IS DISTINCT FROM (n.state, n.detail)
             """);
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = streamId });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = report.State.ToString().ToLowerInvariant() });
