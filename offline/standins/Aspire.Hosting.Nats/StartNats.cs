@@ -29,7 +29,14 @@ internal sealed class StartNats(NatsServerResource server)
         var arguments = Translate(launch, settings);
         var file = Path.Combine(launch.TemporaryDirectory, "nats.conf");
         await WritePrivatelyAsync(file, settings.ToString(), cancellationToken).ConfigureAwait(false);
-        return new LocalCommand(Program(), ["-c", file, .. arguments]) { WorkingDirectory = launch.TemporaryDirectory, Environment = launch.Environment };
+        return new LocalCommand(Program(), ["-c", file, .. arguments])
+        {
+            WorkingDirectory = launch.TemporaryDirectory,
+            Environment = launch.Environment,
+
+            // Both signals end it in order; after this one it calls that a success.
+            StopSignal = LocalProcess.SigInt,
+        };
     }
 
     private static string Program() =>

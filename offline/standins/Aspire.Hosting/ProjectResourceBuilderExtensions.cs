@@ -84,6 +84,12 @@ public static class ProjectResourceBuilderExtensions
             variables["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol;
             variables["OTEL_SERVICE_NAME"] = project.Resource.Name;
             variables["OTEL_RESOURCE_ATTRIBUTES"] = $"service.instance.id={LocalReplica.SuffixOf(project.Resource)}";
+            if (OtlpEndpoint.HasNoListener(url))
+            {
+                // Nobody will take it, and by default an exporter tries ten seconds before a stopping process may end.
+                variables.TryAdd("OTEL_EXPORTER_OTLP_TIMEOUT", "500");
+            }
+
             if (configuration["AppHost:OtlpApiKey"] is { } key)
             {
                 variables["OTEL_EXPORTER_OTLP_HEADERS"] = $"x-otlp-api-key={key}";

@@ -128,6 +128,8 @@ internal static class OtlpEndpoint
 {
     public const string Default = "http://localhost:18889";
 
+    public static bool HasNoListener(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.IsLoopback && LocalPorts.IsFree(uri.Port);
+
     public static (string Url, string Protocol) Of(IConfiguration configuration) =>
         (configuration["ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL"] ?? configuration["DOTNET_DASHBOARD_OTLP_ENDPOINT_URL"]) is { Length: > 0 } grpc ? (grpc, "grpc")
         : configuration["ASPIRE_DASHBOARD_OTLP_HTTP_ENDPOINT_URL"] is { Length: > 0 } http ? (http, "http/protobuf")
