@@ -63,9 +63,9 @@ internal static class Api
     }
 
     /// <summary>Names the JSON body in the OpenAPI document; routing answers another media type with 415.</summary>
-    public static RouteHandlerBuilder WithBody<TBody>(this RouteHandlerBuilder route)
+    public static RouteHandlerBuilder WithBody<TBody>(this RouteHandlerBuilder route, bool optional = false, params string[] further)
         where TBody : notnull
-        => route.Accepts<TBody>(Json, "application/merge-patch+json").WithProblems(413, 415);
+        => route.Accepts<TBody>(optional, Json, further).WithProblems(413, 415);
 
     /// <summary>Describes a parameter of the path or the query.</summary>
     public static RouteHandlerBuilder WithParameter(this RouteHandlerBuilder route, string name, string description, (int Minimum, int Maximum)? integer = null)

@@ -1,4 +1,6 @@
 using System.Net;
+using NATS.Client.Core;
+using NATS.Client.JetStream;
 using Npgsql;
 using RuleEngineNats.TestKit;
 
@@ -49,6 +51,23 @@ public sealed class ReadinessTests
             "readiness names PostgreSQL");
         await postgres.RestartAsync();
         await service.ReadyAsync();
+    }
+
+    [Fact]
+    public async Task A_stream_that_somebody_deleted_comes_back_with_time_alone()
+    {
+        var postgres = await PostgresServer.StartAsync();
+        await using var nats = await NatsServer.StartAsync();
+        var settings = RunningService.Settings(await postgres.CreateDatabaseAsync(), nats.Url);
+        settings["ConfigService__ProvisionEvery"] = "00:00:01";
+        settings["Messaging__ConfigRefresh"] = "00:30:00";
+        await using var service = await ServiceProcess.StartAsync("ConfigService", settings);
+        await using var connection = new NatsConnection(NatsOpts.Default with { Url = nats.Url });
+        var jetStream = new NatsJSContext(connection);
+        (await jetStream.PublishAsync("events.x", "{}"u8.ToArray())).EnsureSuccess();
+
+        await jetStream.DeleteStreamAsync("WEBHOOKS");
+        await Wait.UntilAsync(async () => (await jetStream.GetStreamAsync("WEBHOOKS")).Info.State.Messages == 0, "the stream is made again");
     }
 
     [Fact]

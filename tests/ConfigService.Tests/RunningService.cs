@@ -25,7 +25,11 @@ public sealed class RunningService : IAsyncLifetime
         var database = await postgres.CreateDatabaseAsync();
         Rules = NpgsqlDataSource.Create(database);
         Nats = await NatsServer.StartAsync();
-        _service = await ServiceProcess.StartAsync("ConfigService", Settings(database, Nats.Url));
+        var settings = Settings(database, Nats.Url);
+        // No timer helps these tests: what happens soon happens because somebody was notified.
+        settings["ConfigService__ProvisionEvery"] = "00:30:00";
+        settings["Messaging__ConfigRefresh"] = "00:30:00";
+        _service = await ServiceProcess.StartAsync("ConfigService", settings);
         _http.BaseAddress = _service.HttpUrl;
     }
 
@@ -80,7 +84,7 @@ public sealed class RunningService : IAsyncLifetime
             response.Content.Headers.ContentType?.MediaType,
             text,
             response.Headers.Location?.OriginalString,
-            response.Headers.RetryAfter?.Delta);
+            response.Headers.CacheControl?.NoStore == true);
     }
 
     /// <summary>Registers a webhook and returns its id, name and signing secret.</summary>
@@ -111,7 +115,7 @@ public sealed class RunningService : IAsyncLifetime
 }
 
 /// <summary>An HTTP answer and its JSON.</summary>
-public sealed record Answer(HttpStatusCode Status, string? MediaType, string Body, string? Location, TimeSpan? RetryAfter)
+public sealed record Answer(HttpStatusCode Status, string? MediaType, string Body, string? Location, bool NotToBeStored)
 {
     public JsonNode Json => JsonNode.Parse(Body)!;
 

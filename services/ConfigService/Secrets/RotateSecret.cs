@@ -39,6 +39,7 @@ internal static class RotateSecret
         var expires = await KeepPreviousAsync(connection, id, body.Value.GraceSeconds ?? MaxGraceSeconds, cancellationToken);
         await SetSecret.StoreAsync(connection, id, SecretRules.Signing, secret, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        request.HttpContext.Response.Headers.CacheControl = "no-store";
         return Results.Ok(new Answer(secret, expires));
     }
 

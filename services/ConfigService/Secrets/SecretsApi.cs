@@ -26,6 +26,6 @@ internal static class SecretsApi
             .WithSummary("Makes a new signing secret")
             .WithDescription("The answer holds it, this once. Deliveries carry signatures of both secrets until the grace time of the old one is over.")
             .WithParameter("webhook", WebhooksApi.Identifier)
-            .WithBody<RotateSecret.Request>().Produces<RotateSecret.Answer>().WithProblems(404);
+            .WithBody<RotateSecret.Request>(optional: true).Produces<RotateSecret.Answer>().WithProblems(404);
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
@@ -11,6 +12,7 @@ internal static class CreateWebhook
     internal sealed class Request : WebhookSettings
     {
         /// <summary>A signing secret of your own: whsec_ and the base64 of 24 to 64 bytes. Made here when left out.</summary>
+        [JsonPropertyOrder(1)]
         public string? SigningSecret { get; set; }
     }
 
@@ -43,6 +45,7 @@ internal static class CreateWebhook
 
         var created = await GetCreatedAsync(connection, id, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        request.HttpContext.Response.Headers.CacheControl = "no-store";
         return Results.Created($"/api/v1/webhooks/{id}", created);
     }
 

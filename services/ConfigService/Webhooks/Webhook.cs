@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Npgsql;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
@@ -133,6 +134,7 @@ internal record Webhook
 internal sealed record CreatedWebhook : Webhook
 {
     /// <summary>The Standard Webhooks secret. It is shown here and never again; it can be replaced.</summary>
+    [JsonPropertyOrder(1)]
     public required string SigningSecret { get; init; }
 
     [SetsRequiredMembers]

@@ -27,7 +27,7 @@ internal static class WebhooksApi
             .WithSummary("Changes a webhook")
             .WithDescription("Changes what is given and keeps the rest. null empties description, subjectFilter and deduplicateForSeconds, and takes a header away.")
             .WithParameter("webhook", Identifier)
-            .WithBody<UpdateWebhook.Request>().Produces<Webhook>().WithProblems(404, 409);
+            .WithBody<UpdateWebhook.Request>(optional: false, "application/merge-patch+json").Produces<Webhook>().WithProblems(404, 409);
         webhooks.MapDelete("/{webhook}", DeleteWebhook.HandleAsync).WithName("DeleteWebhook")
             .WithSummary("Deletes a webhook and its secrets")
             .WithDescription("Its calls, attempts and publish history stay; calls that were due become failed; pending events are still published.")
@@ -37,7 +37,7 @@ internal static class WebhooksApi
             .WithSummary("Lets a webhook publish to NATS")
             .WithDescription("Without a subject it is <subjectPrefix of the connection>.<name of the webhook>. warnings says so when no stream takes the subject.")
             .WithParameter("webhook", Identifier)
-            .WithBody<EnableNats.Request>().Produces<EnableNats.Answer>().WithProblems(404);
+            .WithBody<EnableNats.Request>(optional: true).Produces<EnableNats.Answer>().WithProblems(404);
         webhooks.MapPost("/{webhook}/disable-nats", DisableNats.HandleAsync).WithName("DisableNats")
             .WithSummary("Takes a webhook back to the PostgreSQL queue")
             .WithDescription("Subject and connection are kept; events already pending are still published.")

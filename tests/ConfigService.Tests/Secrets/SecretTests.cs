@@ -39,6 +39,7 @@ public sealed class SecretTests(RunningService service)
         Assert.Equal(HttpStatusCode.OK, rotated.Status);
         var fresh = rotated.Text("signingSecret");
         Assert.NotEqual(old, fresh);
+        Assert.True(rotated.NotToBeStored);
         Assert.Equal(fresh, await service.ScalarAsync<string>("SELECT rule_webhook_secret_get($1, 'signing')", id));
         Assert.Equal(old, await service.ScalarAsync<string>(
             """

@@ -42,8 +42,7 @@ public sealed class StreamTests(RunningService service) : IAsyncLifetime
         var name = RunningService.Unique("sql");
         await service.ScalarAsync<int>("SELECT rule_nats_stream_create($1, ARRAY[$1 || '.>'])", name);
 
-        // Far sooner than the 30 seconds of the timer: only the notification can have brought it.
-        await Wait.UntilAsync(async () => await ExistsAsync(name), "the stream is on the server", TimeSpan.FromSeconds(20));
+        await Wait.UntilAsync(async () => await ExistsAsync(name), "the stream is on the server");
         await Wait.UntilAsync(
             async () => (await service.GetAsync($"{Path}/{name}")).Json["provisioning"]!["state"]!.GetValue<string>() == "created",
             "its row says so");

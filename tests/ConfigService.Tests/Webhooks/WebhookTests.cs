@@ -17,6 +17,7 @@ public sealed class WebhookTests(RunningService service)
         Assert.Equal(HttpStatusCode.Created, created.Status);
         Assert.Equal($"{Path}/{created.Number("id")}", created.Location);
         Assert.Matches("^whsec_[A-Za-z0-9+/]{43}=$", created.Text("signingSecret"));
+        Assert.True(created.NotToBeStored);
         Assert.Equal(created.Text("signingSecret"),
             await service.ScalarAsync<string>("SELECT rule_webhook_secret_get($1, 'signing')", created.Number("id")));
 
