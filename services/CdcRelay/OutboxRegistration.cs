@@ -20,7 +20,7 @@ internal static class OutboxRegistration
         services.AddScoped<WalProgress>();
         services.AddScoped<InFlightRows>();
         services.AddScoped<StreamGates>();
-        services.AddScoped<Wakeup>();
+        services.AddScoped<Wakeups>();
         services.AddScoped<MarkRows>();
         services.AddScoped<PublishOutboxRow>();
         services.AddScoped<ScanPending>();

@@ -205,6 +205,29 @@ public sealed class FaultTests
             "the slot is past what was written elsewhere");
     }
 
+    [Fact]
+    public async Task A_row_that_is_stored_before_its_commit_can_be_seen_is_marked_as_soon_as_it_can()
+    {
+        // A commit that waits for a synchronous standby is in the WAL, and so in the stream, while no other session sees it.
+        await using var postgres = await PostgresServer.StartPrivateAsync(["synchronous_standby_names=nobody", "synchronous_commit=local"]);
+        await using var outbox = await Outbox.CreateAsync(postgres);
+        var relay = await outbox.StartRelayAsync();
+        var webhook = await outbox.RegisterAsync("orders");
+        await outbox.StoredAsync(await outbox.PublishAsync(webhook, """{"n": 1}"""), relay);
+        await using var connection = await outbox.Database.OpenConnectionAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = $$"""SET synchronous_commit = on; SELECT rule_webhook_publish_nats({{webhook}}, '{"n": 2}')""";
+        var committing = command.ExecuteNonQueryAsync();
+        await Wait.UntilAsync(async () => (await outbox.ReadStreamAsync()).Count == 2, "the event is in the stream");
+        Assert.False(committing.IsCompleted);
+        Assert.Equal(0, await outbox.CountAsync("pending"));
+        await outbox.ExecuteAsync("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        await committing;
+        await outbox.NothingPendingAsync(relay);
+        Assert.Equal(2, (await outbox.AssertHistoryIsTheStreamAsync()).Count);
+        Assert.Equal(0, await outbox.ScalarAsync<long>("SELECT count(*) FROM rule_nats_publish_history WHERE duplicate OR attempts <> 1"));
+    }
+
     private static async Task MoreStoredAsync(Outbox outbox, long more)
     {
         var before = await outbox.CountAsync("stored");

@@ -22,6 +22,7 @@ internal sealed partial class PublishOutboxRow(
     MarkRows marks,
     InFlightRows inFlight,
     StreamGates gates,
+    Wakeups wakeups,
     IOptions<RelayOptions> options,
     IOptions<MessagingOptions> messaging,
     TimeProvider time,
@@ -51,7 +52,12 @@ internal sealed partial class PublishOutboxRow(
         {
             _window.Release();
             inFlight.Settle(row.PublishId);
-            transaction?.RowSettled();
+            if (transaction is not null)
+            {
+                transaction.RowSettled();
+                wakeups.Scan.Set();
+            }
+
             return false;
         }
 

@@ -113,9 +113,10 @@ internal sealed partial class ReadOutbox(
             return;
         }
 
-        var pending = new HashSet<long>(_replayed.Count);
+        // Finished ones, not pending ones: the newest may not be visible to this query yet.
+        var finished = new HashSet<long>(_replayed.Count);
         await using (var command = dataSource.CreateCommand(
-            "SELECT publish_id FROM rule_nats_publish_history WHERE publish_id = ANY($1) AND publish_id BETWEEN $2 AND $3 AND state = 'pending'"))
+            "SELECT publish_id FROM rule_nats_publish_history WHERE publish_id = ANY($1) AND publish_id BETWEEN $2 AND $3 AND state <> 'pending'"))
         {
             command.Parameters.Add(new() { Value = _replayed.Select(item => item.Row.PublishId).ToArray() });
             command.Parameters.Add(new() { Value = _replayed.Min(item => item.Row.PublishId) });
@@ -123,20 +124,20 @@ internal sealed partial class ReadOutbox(
             await using var reader = await command.ExecuteReaderAsync(reading);
             while (await reader.ReadAsync(reading))
             {
-                pending.Add(reader.GetInt64(0));
+                finished.Add(reader.GetInt64(0));
             }
         }
 
-        Replayed(_replayed.Count, pending.Count);
+        Replayed(_replayed.Count, _replayed.Count - finished.Count);
         foreach (var (row, transaction) in _replayed)
         {
-            if (pending.Contains(row.PublishId))
+            if (finished.Contains(row.PublishId))
             {
-                await publish.SendAsync(row, transaction, reading, working);
+                transaction.RowSettled();
             }
             else
             {
-                transaction.RowSettled();
+                await publish.SendAsync(row, transaction, reading, working);
             }
         }
 

@@ -16,7 +16,7 @@ internal sealed partial class RelayTerm(
     MarkRows marks,
     ScanPending scan,
     RetryParked retry,
-    Wakeup retryNow,
+    Wakeups wakeups,
     NpgsqlDataSource dataSource,
     RelayStatus status,
     IOptions<RelayOptions> options,
@@ -34,15 +34,14 @@ internal sealed partial class RelayTerm(
     {
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         using var working = new CancellationTokenSource();
-        using var scanNow = new Wakeup();
         scan.Begin(lease.LowWaterXid);
         status.Polling("looking for the slot: polling");
         var marking = marks.RunAsync(working.Token);
         Task[] loops =
         [
             lease.KeepAsync(time, working.Token),
-            StreamAsync(lease, scanNow, reading.Token, working.Token),
-            ScanAsync(lease, scanNow, reading.Token),
+            StreamAsync(lease, reading.Token, working.Token),
+            ScanAsync(lease, reading.Token),
             RetryAsync(reading.Token, working.Token),
             MaintainAsync(reading.Token),
             MeasureAsync(reading.Token),
@@ -74,7 +73,7 @@ internal sealed partial class RelayTerm(
         }
     }
 
-    private async Task StreamAsync(RelayLease.Held lease, Wakeup scanNow, CancellationToken reading, CancellationToken working)
+    private async Task StreamAsync(RelayLease.Held lease, CancellationToken reading, CancellationToken working)
     {
         while (true)
         {
@@ -93,7 +92,7 @@ internal sealed partial class RelayTerm(
                         status.Streaming(ready.Slot);
                         Streaming(ready.Slot);
                         // Rows from before the slot, and rows that the last leader left pending.
-                        scanNow.Set();
+                        wakeups.Scan.Set();
                         await streaming;
                     }
 
@@ -102,7 +101,7 @@ internal sealed partial class RelayTerm(
         }
     }
 
-    private async Task ScanAsync(RelayLease.Held lease, Wakeup scanNow, CancellationToken cancellationToken)
+    private async Task ScanAsync(RelayLease.Held lease, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -111,7 +110,7 @@ internal sealed partial class RelayTerm(
             var parked = await scan.RunAsync(reader, lease.Token, progress.Confirmed, time, cancellationToken);
             if (parked > 0)
             {
-                retryNow.Set();
+                wakeups.Retry.Set();
             }
 
             if (reader is not null)
@@ -119,12 +118,14 @@ internal sealed partial class RelayTerm(
                 status.ScannedThrough();
             }
 
-            var pause = reader is not null ? options.Value.ScanInterval : parked > 0 ? options.Value.PollBusy : options.Value.PollIdle;
             // While an old transaction is open each scan begins with it: never spend more than a fraction of the time on that.
-            var took = time.GetElapsedTime(started) * 5;
-            await scanNow.WaitAsync(took > pause ? took : pause, cancellationToken);
+            await Task.Delay(Longer(time.GetElapsedTime(started) * 5, options.Value.RetryMinimum), time, cancellationToken);
+            var pause = reader is not null ? options.Value.ScanInterval : parked > 0 ? options.Value.PollBusy : options.Value.PollIdle;
+            await wakeups.Scan.WaitAsync(Longer(pause - time.GetElapsedTime(started), TimeSpan.Zero), cancellationToken);
         }
     }
+
+    private static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     private async Task RetryAsync(CancellationToken reading, CancellationToken working)
     {
@@ -133,7 +134,7 @@ internal sealed partial class RelayTerm(
             var (parked, sent) = await retry.RunAsync(reading, working);
             if (sent == 0)
             {
-                await retryNow.WaitAsync(parked > 0 ? options.Value.RetryMinimum : RetryIdle, reading);
+                await wakeups.Retry.WaitAsync(parked > 0 ? options.Value.RetryMinimum : RetryIdle, reading);
             }
         }
     }

@@ -20,3 +20,19 @@ internal sealed class Wakeup : IDisposable
 
     public void Dispose() => _set.Dispose();
 }
+
+/// <summary>The loops of a term whose pause others end.</summary>
+internal sealed class Wakeups : IDisposable
+{
+    /// <summary>Rows were left pending that nothing but the scan will bring.</summary>
+    public Wakeup Scan { get; } = new();
+
+    /// <summary>Rows were parked.</summary>
+    public Wakeup Retry { get; } = new();
+
+    public void Dispose()
+    {
+        Scan.Dispose();
+        Retry.Dispose();
+    }
+}
