@@ -10,10 +10,13 @@ namespace RuleEngineNats.DeliveryWorker.Streams;
 /// <param name="Outgoing">What is sent on.</param>
 /// <param name="CallId">The call of an event that was queued as well.</param>
 /// <param name="PublishedThrough">The webhook it was published through, if any.</param>
-/// <param name="Redelivered">True when the server gave it to some worker before.</param>
+/// <param name="Redelivered">True when the server gave it, or may have given it, to some worker before.</param>
 internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, int? PublishedThrough, bool Redelivered)
 {
-    public static StreamEvent From(INatsJSMsg<byte[]> message, string stream)
+    /// <param name="message">The message.</param>
+    /// <param name="stream">Its stream.</param>
+    /// <param name="countedFrom">What was stored before this may have been delivered without the consumer knowing.</param>
+    public static StreamEvent From(INatsJSMsg<byte[]> message, string stream, DateTimeOffset countedFrom)
     {
         var metadata = message.Metadata ?? throw new InvalidOperationException("a message without its place in a stream");
         var headers = message.Headers;
@@ -30,7 +33,7 @@ internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, int? Pu
             outgoing,
             long.TryParse(Value(headers, EventHeaders.CallId), out var callId) ? callId : null,
             int.TryParse(Value(headers, EventHeaders.WebhookId), out var webhookId) ? webhookId : null,
-            metadata.NumDelivered > 1);
+            metadata.NumDelivered > 1 || metadata.Timestamp < countedFrom);
     }
 
     private static string? Value(NatsHeaders? headers, string name)

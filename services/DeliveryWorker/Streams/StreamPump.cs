@@ -20,11 +20,13 @@ internal sealed partial class StreamPump(
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan GivenBackAfterError = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AckTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ClockDifference = TimeSpan.FromSeconds(5);
     private const int AckAttempts = 3;
 
     private readonly SemaphoreSlim _slots = new(options.Concurrency);
     private readonly ConcurrentDictionary<ulong, InWork> _inWork = new();
     private long _lastKey;
+    private long _countedFrom;
 
     public string Stream => stream;
 
@@ -66,9 +68,34 @@ internal sealed partial class StreamPump(
 
     private async Task PullAsync(CancellationToken stop)
     {
-        var context = new NatsJSContext(connection());
+        var current = connection();
+        current.ConnectionOpened += OnReconnected;
+        try
+        {
+            await PullAsync(new NatsJSContext(current), stop);
+        }
+        finally
+        {
+            current.ConnectionOpened -= OnReconnected;
+        }
+    }
+
+    // A server that lost power comes back with acknowledgements of up to two minutes forgotten.
+    private ValueTask OnReconnected(object? sender, NatsEventArgs arguments)
+    {
+        CountFrom(time.GetUtcNow() + ClockDifference);
+        return default;
+    }
+
+    private void CountFrom(DateTimeOffset moment)
+        => Interlocked.Exchange(ref _countedFrom, Math.Max(moment.UtcTicks, Interlocked.Read(ref _countedFrom)));
+
+    private async Task PullAsync(NatsJSContext context, CancellationToken stop)
+    {
         var definition = SharedConsumer.Definition(options.AckWait);
         var consumer = await SharedConsumer.GetOrCreateAsync(context, stream, definition, stop);
+        // A consumer made anew begins at the oldest message, whatever its predecessor had delivered.
+        CountFrom(consumer.Info.Created);
         ReportDifferences(SharedConsumer.Differences(consumer.Info.Config, definition));
         Problem = null;
         LogPulling(stream);
@@ -132,7 +159,7 @@ internal sealed partial class StreamPump(
     {
         try
         {
-            await dispatcher.Dispatch(Hosting.NoBody, Hosting.NoHeaders, drain.Abort, StreamEvent.From(work.Message, stream));
+            await dispatcher.Dispatch(Hosting.NoBody, Hosting.NoHeaders, drain.Abort, StreamEvent.From(work.Message, stream, new(Interlocked.Read(ref _countedFrom), TimeSpan.Zero)));
             await AckAsync(work.Message);
         }
         catch (Exception e)

@@ -229,4 +229,23 @@ public sealed class StreamDeliveryTests
 
         Assert.True(StandardWebhookVerifier.Verify(webhook.Secret, Assert.Single(graph.Receiver.At("/new"))));
     }
+
+    [Fact]
+    public async Task A_consumer_that_is_deleted_is_made_again_and_repeats_nothing()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        await graph.RegisterAsync("all", "events.>", "/all");
+        var worker = await graph.StartWorkerAsync();
+        await graph.PublishManyAsync("events.x", 50, "1_");
+        await graph.SettledAsync(50);
+
+        await graph.JetStream.DeleteConsumerAsync(DeliveryGraph.Stream, "delivery-worker");
+        await Wait.UntilAsync(async () => (await graph.ConsumerAsync()).Config.MaxAckPending == 256, "the consumer is there again");
+        await worker.ReadyAsync();
+        await graph.PublishAsync("events.x", "{}", "1_last");
+        await graph.SettledAsync(51);
+
+        Assert.Equal(51, graph.Receiver.Requests.Count);
+        Assert.Equal(51, graph.Receiver.Requests.DistinctBy(request => request.Id).Count());
+    }
 }
