@@ -59,7 +59,7 @@ public static class PayloadRules
 
     private static PayloadProblem? CheckJson(ReadOnlySpan<byte> body)
     {
-        var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth, CommentHandling = JsonCommentHandling.Disallow });
+        var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth + 1, CommentHandling = JsonCommentHandling.Disallow });
         var names = new SeenNames(stackalloc ulong[SeenNames.InitialSlots], stackalloc int[MaxDepth + 1]);
         try
         {
@@ -67,6 +67,8 @@ public static class PayloadRules
             {
                 var problem = reader.TokenType switch
                 {
+                    JsonTokenType.StartObject or JsonTokenType.StartArray when reader.CurrentDepth >= MaxDepth =>
+                        new PayloadProblem(PayloadProblemKind.Invalid, $"nested deeper than {MaxDepth}", (int)reader.TokenStartIndex),
                     JsonTokenType.StartObject => names.Enter(reader.CurrentDepth),
                     JsonTokenType.PropertyName => CheckString(ref reader) ?? names.Add(Hash(ref reader), reader.CurrentDepth - 1, (int)reader.TokenStartIndex),
                     JsonTokenType.String => CheckString(ref reader),
@@ -84,21 +86,12 @@ public static class PayloadRules
         catch (JsonException)
         {
             // The reader's own message quotes the input; the position is enough.
-            var position = (int)reader.BytesConsumed;
-            return reader.CurrentDepth >= MaxDepth && position < body.Length && NextOpens(body[position..])
-                ? new PayloadProblem(PayloadProblemKind.Invalid, $"nested deeper than {MaxDepth}", position)
-                : new PayloadProblem(PayloadProblemKind.Invalid, "not a single JSON value", position);
+            return new PayloadProblem(PayloadProblemKind.Invalid, "not a single JSON value", (int)reader.BytesConsumed);
         }
         finally
         {
             names.Dispose();
         }
-    }
-
-    private static bool NextOpens(ReadOnlySpan<byte> rest)
-    {
-        var next = rest.TrimStart(" \t\r\n,:"u8);
-        return !next.IsEmpty && (next[0] is (byte)'[' or (byte)'{');
     }
 
     // "\u0000" is valid JSON that jsonb refuses; half a surrogate pair is accepted by the reader and throws wherever the string is read.

@@ -16,8 +16,8 @@ internal static class HistoryTable
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         var publishIds = await ReserveIdsAsync(connection, rows.Count, cancellationToken);
-        var known = withKeys ? await RememberAsync(connection, rows, publishIds, cancellationToken) : [];
-        await CopyAsync(connection, rows, publishIds, known, cancellationToken);
+        var repeats = withKeys ? await RememberAsync(connection, rows, publishIds, cancellationToken) : [];
+        await CopyAsync(connection, rows, publishIds, repeats, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -30,7 +30,7 @@ internal static class HistoryTable
     }
 
     private static async Task CopyAsync(
-        NpgsqlConnection connection, IReadOnlyList<HistoryRow> rows, long[] publishIds, HashSet<(int, string)> known, CancellationToken cancellationToken)
+        NpgsqlConnection connection, IReadOnlyList<HistoryRow> rows, long[] publishIds, HashSet<long> repeats, CancellationToken cancellationToken)
     {
         // enqueued_xid is null: these rows were never pending, and the outbox index does not grow with them.
         await using var copy = await connection.BeginBinaryImportAsync(
@@ -43,13 +43,10 @@ internal static class HistoryTable
             cancellationToken);
         for (var index = 0; index < rows.Count; index++)
         {
-            // A repeat of an event that has its row already gets no second one.
-            if (rows[index] is { Outcome: PublishOutcome.Duplicate, Message.WebhookId: { } webhookId, MessageId: { } messageId } && known.Contains((webhookId, messageId)))
+            if (!repeats.Contains(publishIds[index]))
             {
-                continue;
+                await WriteRowAsync(copy, rows[index], publishIds[index], cancellationToken);
             }
-
-            await WriteRowAsync(copy, rows[index], publishIds[index], cancellationToken);
         }
 
         await copy.CompleteAsync(cancellationToken);
@@ -90,8 +87,9 @@ internal static class HistoryTable
         await WriteTextAsync(copy, message.TraceParent, NpgsqlDbType.Text, cancellationToken);
     }
 
-    // The first use of an id stays the one remembered; an expired or refused one is taken over. Returns the keys that were there before.
-    private static async Task<HashSet<(int, string)>> RememberAsync(
+    // The first use of an id stays the one remembered; an expired or refused one is taken over. Returns the rows that repeat an event which has its
+    // row already, in the table or in this batch.
+    private static async Task<HashSet<long>> RememberAsync(
         NpgsqlConnection connection, IReadOnlyList<HistoryRow> rows, long[] publishIds, CancellationToken cancellationToken)
     {
         var keys = rows
@@ -99,12 +97,14 @@ internal static class HistoryTable
             .Where(key => key.Row is { RememberFor: not null, MessageId: not null, Message.WebhookId: not null, Outcome: PublishOutcome.Stored or PublishOutcome.Duplicate })
             // In one order everywhere, so that two replicas cannot wait for each other.
             .OrderBy(key => key.Row.Message.WebhookId).ThenBy(key => key.Row.MessageId, StringComparer.Ordinal).ThenBy(key => key.Row.Outcome is PublishOutcome.Duplicate)
-            .DistinctBy(key => (key.Row.Message.WebhookId, key.Row.MessageId))
             .ToArray();
         if (keys.Length == 0)
         {
             return [];
         }
+
+        var repeats = keys.Where(key => key.Row.Outcome is PublishOutcome.Duplicate).Select(key => key.PublishId).ToHashSet();
+        keys = [.. keys.DistinctBy(key => (key.Row.Message.WebhookId, key.Row.MessageId))];
 
         await using var batch = new NpgsqlBatch(connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand("SET LOCAL lock_timeout = '2s'"));
@@ -117,7 +117,7 @@ internal static class HistoryTable
                SET body_sha256 = excluded.body_sha256, publish_id = excluded.publish_id, expires_at = excluded.expires_at
              WHERE k.expires_at <= clock_timestamp()
                 OR EXISTS (SELECT FROM rule_nats_publish_history h WHERE h.publish_id = k.publish_id AND h.state = 'refused')
-            RETURNING webhook_id, message_id
+            RETURNING publish_id
             """);
         insert.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. keys.Select(key => key.Row.Message.WebhookId!.Value)] });
         insert.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. keys.Select(key => key.Row.MessageId!)] });
@@ -125,14 +125,13 @@ internal static class HistoryTable
         insert.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. keys.Select(key => key.PublishId)] });
         insert.Parameters.Add(new NpgsqlParameter<DateTime[]> { TypedValue = [.. keys.Select(key => (key.Row.PublishedAt + key.Row.RememberFor!.Value).UtcDateTime)] });
         batch.BatchCommands.Add(insert);
-        var known = keys.Select(key => (key.Row.Message.WebhookId!.Value, key.Row.MessageId!)).ToHashSet();
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            known.Remove((reader.GetInt32(0), reader.GetString(1)));
+            repeats.Remove(reader.GetInt64(0));
         }
 
-        return known;
+        return repeats;
     }
 
     private static ReadOnlyMemory<byte> Sha256(EventMessage message)

@@ -4,7 +4,7 @@ using Google.Rpc;
 using Grpc.Core;
 using RuleEngineNats.Messaging;
 using RuleEngineNats.PublishService.Publishing;
-using Status = Google.Rpc.Status;
+using Status = RuleEngineNats.Contracts.Rpc.Status;
 
 namespace RuleEngineNats.PublishService.Errors;
 

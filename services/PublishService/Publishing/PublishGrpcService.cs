@@ -13,8 +13,9 @@ internal sealed class PublishGrpcService(
     PublishEvent publish, PublishEvents stream, NatsConnections connections, IOptions<PublishOptions> options, TimeProvider time)
     : PublishApi.PublishServiceBase
 {
-    // So that the client gets our answer and not its own deadline.
-    private static readonly TimeSpan AnswerTime = TimeSpan.FromMilliseconds(50);
+    // Time kept back so that the client gets our answer and not its own deadline: a twentieth, within these bounds.
+    private static readonly TimeSpan LeastAnswerTime = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan MostAnswerTime = TimeSpan.FromSeconds(1);
 
     public override async Task<PublishResponse> Publish(PublishRequest request, ServerCallContext context)
     {
@@ -51,7 +52,8 @@ internal sealed class PublishGrpcService(
             return options.Value.DefaultDeadline;
         }
 
-        var remaining = context.Deadline - time.GetUtcNow().UtcDateTime - AnswerTime;
-        return remaining < options.Value.MaxDeadline ? remaining : options.Value.MaxDeadline;
+        var remaining = context.Deadline - time.GetUtcNow().UtcDateTime;
+        var answer = TimeSpan.FromTicks(Math.Clamp(remaining.Ticks / 20, LeastAnswerTime.Ticks, MostAnswerTime.Ticks));
+        return remaining - answer < options.Value.MaxDeadline ? remaining - answer : options.Value.MaxDeadline;
     }
 }
