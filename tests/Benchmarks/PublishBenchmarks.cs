@@ -100,7 +100,7 @@ internal sealed class PublishBenchmarks : IAsyncDisposable
         await Wait.UntilAsync(async () => (await _bare.PublishAsync(BySubject())).Sequence > 0, "the bare server answers");
     }
 
-    private PublishApi.PublishServiceClient Client(Uri address) => new(GrpcChannel.ForAddress(address));
+    private static PublishApi.PublishServiceClient Client(Uri address) => new(GrpcChannel.ForAddress(address));
 
     private T Own<T>(T owned)
         where T : IAsyncDisposable
