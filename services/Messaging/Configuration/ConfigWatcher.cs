@@ -89,10 +89,17 @@ public sealed partial class ConfigWatcher(
             await listen.ExecuteNonQueryAsync(cancellationToken);
         }
 
+        // One that arrives while the tables are being read comes with the answer of that read, and would not end the wait after it.
+        var notified = false;
+        connection.Notification += (_, _) => notified = true;
         while (true)
         {
+            notified = false;
             await RefreshAsync(connection, cancellationToken);
-            await connection.WaitAsync(options.Value.ConfigRefresh, cancellationToken);
+            if (!notified)
+            {
+                await connection.WaitAsync(options.Value.ConfigRefresh, cancellationToken);
+            }
         }
     }
 
