@@ -17,23 +17,24 @@ public sealed class SourceTreeTests
     {
         var projects = Files("*.csproj", "*.props", "*.targets", "*.sln").ToArray();
         Assert.Contains(projects, project => project.EndsWith("AppHost.csproj", StringComparison.Ordinal));
-        Assert.Empty(projects.Where(project => File.ReadAllText(project).Contains("offline", StringComparison.OrdinalIgnoreCase)));
+        Assert.DoesNotContain(projects, project => File.ReadAllText(project).Contains("offline", StringComparison.OrdinalIgnoreCase));
     }
 
     [Fact]
     public void No_code_outside_offline_knows_which_packages_serve()
-        => Assert.Empty(Files("*.cs")
-            .Where(file => !file.Contains("Architecture.Tests", StringComparison.Ordinal))
-            .Where(file => Regex.IsMatch(File.ReadAllText(file), @"stand-?in|offline/", RegexOptions.IgnoreCase)));
+        => Assert.DoesNotContain(
+            Files("*.cs").Where(file => !file.Contains("Architecture.Tests", StringComparison.Ordinal)),
+            file => Regex.IsMatch(File.ReadAllText(file), @"stand-?in|offline/", RegexOptions.IgnoreCase));
 
     [Fact]
     public void Packages_have_one_version_and_it_is_central()
-        => Assert.Empty(Files("*.csproj")
-            .Where(project => XDocument.Load(project).Descendants("PackageReference").Any(reference => reference.Attribute("Version") is not null)));
+        => Assert.DoesNotContain(
+            Files("*.csproj"),
+            project => XDocument.Load(project).Descendants("PackageReference").Any(reference => reference.Attribute("Version") is not null));
 
     [Fact]
     public void No_source_file_is_longer_than_four_hundred_lines()
-        => Assert.Empty(Files("*.cs").Where(file => File.ReadLines(file).Count() > MostLines));
+        => Assert.DoesNotContain(Files("*.cs"), file => File.ReadLines(file).Count() > MostLines);
 
     [Fact]
     public void Services_do_not_reference_each_other()
