@@ -50,7 +50,8 @@ internal static class EndpointsFile
         {
             foreach (var name in names)
             {
-                await resources.WaitForResourceHealthyAsync(name, stoppingToken);
+                // One that failed ends the AppHost: the graph will not become whole by waiting.
+                await resources.WaitForResourceHealthyAsync(name, WaitBehavior.StopOnResourceUnavailable, stoppingToken);
             }
 
             var json = JsonSerializer.Serialize(await endpoints(stoppingToken), Indented);

@@ -10,6 +10,8 @@ internal sealed class UserSecrets(Assembly? appHost)
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
+    private static readonly Lock Writing = new();
+
     private readonly string? _id = appHost?.GetCustomAttribute<UserSecretsIdAttribute>()?.UserSecretsId;
 
     public bool TrySet(string key, string value)
@@ -22,17 +24,21 @@ internal sealed class UserSecrets(Assembly? appHost)
         var file = PathHelper.GetSecretsPathFromSecretsId(_id);
         Directory.CreateDirectory(Path.GetDirectoryName(file)!);
 
-        // Two AppHosts of one id may start at once; the last whole file wins, never a mixture.
-        var secrets = File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file))?.AsObject() ?? [] : [];
-        secrets[key] = value;
-        var fresh = $"{file}.{Environment.ProcessId}";
-        File.WriteAllText(fresh, secrets.ToJsonString(Indented));
-        if (!OperatingSystem.IsWindows())
+        // The parameters of one AppHost are written at once; of two AppHosts with one id the last whole file wins, never a mixture.
+        lock (Writing)
         {
-            File.SetUnixFileMode(fresh, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            var secrets = File.Exists(file) ? JsonNode.Parse(File.ReadAllText(file))?.AsObject() ?? [] : [];
+            secrets[key] = value;
+            var fresh = $"{file}.{Environment.ProcessId}";
+            File.WriteAllText(fresh, secrets.ToJsonString(Indented));
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(fresh, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            }
+
+            File.Move(fresh, file, overwrite: true);
         }
 
-        File.Move(fresh, file, overwrite: true);
         return true;
     }
 }
