@@ -109,4 +109,26 @@ public sealed class QueueTests
 
         Assert.Equal(["1_x", "1_x"], graph.Receiver.Requests.Select(request => request.Id));
     }
+
+    [Fact]
+    public async Task The_worker_needs_no_more_than_the_rights_of_its_role()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        var webhook = await graph.RegisterAsync("all", "events.>", "/all", retryDelayMs: 50);
+        graph.Receiver.Answer("/all", 500, 200);
+        await graph.ExecuteAsync("CREATE ROLE least_worker LOGIN IN ROLE rule_worker");
+        var least = new Npgsql.NpgsqlConnectionStringBuilder(graph.ConnectionString) { Username = "least_worker" };
+        var worker = await graph.StartWorkerAsync(settings: ("ConnectionStrings__rules", least.ConnectionString));
+        await graph.ExecuteAsync("INSERT INTO rule_webhook_calls (webhook_id, payload, event_id, scheduled_at) VALUES ($1, '{}', '1_both', now() + interval '1 hour')", webhook.Id);
+        var callId = await graph.CountAsync("SELECT call_id FROM rule_webhook_calls");
+
+        await graph.PublishAsync("events.x", "{}", "1_fails_first");
+        await graph.PublishAsync("events.x", "{}", "1_both", ("rule-call-id", $"{callId}"));
+        await graph.ExecuteAsync("SELECT rule_webhook_enqueue($1, '{}')", webhook.Id);
+        await Wait.UntilAsync(
+            async () => await graph.CountAsync("SELECT count(DISTINCT event_id) FROM rule_webhook_call_history WHERE outcome = 'delivered'") == 3, "all three are delivered");
+        await graph.SettledAsync(2);
+
+        Assert.DoesNotContain("permission denied", worker.Output, StringComparison.Ordinal);
+    }
 }
