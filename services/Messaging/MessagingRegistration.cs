@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using NATS.Client.Core;
 using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.Messaging;
@@ -16,6 +17,8 @@ public static class MessagingRegistration
     public static TBuilder AddMessaging<TBuilder>(this TBuilder builder)
         where TBuilder : IHostApplicationBuilder
     {
+        // An acknowledgement is the end of its publish, which has a span; one of its own would double the number of spans and say nothing.
+        NatsInstrumentationOptions.Default.Filter = static context => !context.Subject.StartsWith("_INBOX.", StringComparison.Ordinal);
         builder.Services.AddOptions<MessagingOptions>().BindConfiguration(MessagingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<ConfigWatcher>();

@@ -7,7 +7,7 @@ using RuleEngineNats.ServiceDefaults;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
-builder.AddNpgsqlDataSource(ConnectionNames.Rules);
+builder.AddNpgsqlDataSource(ConnectionNames.Rules, configureDataSourceBuilder: MessageKeysRegistration.Prepare);
 builder.AddMessaging();
 builder.AddPublishLimits();
 builder.AddMessageKeys();

@@ -10,7 +10,7 @@ internal sealed class PendingAck(long number, string replySubject) : IValueTaskS
 {
     // Low bit: waiting. The rest counts the uses, so that whoever decided to end an earlier use cannot end this one.
     private long _state;
-    private ManualResetValueTaskSourceCore<PubAck> _completion = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<PubAck> _completion;
 
     public long Number { get; } = number;
 
@@ -47,6 +47,9 @@ internal sealed class PendingAck(long number, string replySubject) : IValueTaskS
             return false;
         }
 
+        // An answer is followed up on the thread that read it: the publisher's next await gives the thread back, and a hop to the pool for every
+        // acknowledgement would cost more than what it has to do. The other ends come from timers and callbacks, which are not to be held up.
+        _completion.RunContinuationsAsynchronously = ack.Kind != AckKind.Answered;
         _completion.SetResult(ack);
         return true;
     }

@@ -57,22 +57,10 @@ internal sealed class MessageKeys(NpgsqlDataSource dataSource) : BackgroundServi
     {
         try
         {
-            await using var command = dataSource.CreateCommand(
-                """
-                SELECT q.number, k.body_sha256, h.stream_name, coalesce(h.sequence_number, 0)
-                  FROM unnest($1, $2) WITH ORDINALITY AS q (webhook_id, message_id, number)
-                  JOIN rule_nats_message_keys k ON k.webhook_id = q.webhook_id AND k.message_id = q.message_id AND k.expires_at > now()
-                  LEFT JOIN rule_nats_publish_history h ON h.publish_id = k.publish_id
-                 WHERE h.state IS DISTINCT FROM 'refused'
-                """);
-            command.CommandTimeout = 5;
-            command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. batch.Select(question => question.WebhookId)] });
-            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. batch.Select(question => question.MessageId)] });
-            await using var reader = await command.ExecuteReaderAsync(CancellationToken.None);
-            while (await reader.ReadAsync(CancellationToken.None))
+            // Nearly every id is new: the history is asked for the others alone.
+            if (await AnyIsKnownAsync(batch))
             {
-                var key = new MessageKey(reader.GetFieldValue<byte[]>(1), reader.IsDBNull(2) ? null : reader.GetString(2), (ulong)reader.GetInt64(3));
-                batch[(int)reader.GetInt64(0) - 1].Answer.TrySetResult(key);
+                await AnswerKnownAsync(batch);
             }
 
             foreach (var question in batch)
@@ -88,6 +76,47 @@ internal sealed class MessageKeys(NpgsqlDataSource dataSource) : BackgroundServi
                 question.Answer.TrySetException(exception as NpgsqlException ?? new NpgsqlException("message keys could not be read", exception));
             }
         }
+    }
+
+    private async Task<bool> AnyIsKnownAsync(List<Question> batch)
+    {
+        await using var command = Command(
+            batch,
+            """
+            SELECT 1
+              FROM unnest($1, $2) AS q (webhook_id, message_id)
+              JOIN rule_nats_message_keys k ON k.webhook_id = q.webhook_id AND k.message_id = q.message_id
+             LIMIT 1
+            """);
+        return await command.ExecuteScalarAsync(CancellationToken.None) is not null;
+    }
+
+    private async Task AnswerKnownAsync(List<Question> batch)
+    {
+        await using var command = Command(
+            batch,
+            """
+            SELECT q.number, k.body_sha256, h.stream_name, coalesce(h.sequence_number, 0)
+              FROM unnest($1, $2) WITH ORDINALITY AS q (webhook_id, message_id, number)
+              JOIN rule_nats_message_keys k ON k.webhook_id = q.webhook_id AND k.message_id = q.message_id AND k.expires_at > now()
+              LEFT JOIN rule_nats_publish_history h ON h.publish_id = k.publish_id
+             WHERE h.state IS DISTINCT FROM 'refused'
+            """);
+        await using var reader = await command.ExecuteReaderAsync(CancellationToken.None);
+        while (await reader.ReadAsync(CancellationToken.None))
+        {
+            var key = new MessageKey(reader.GetFieldValue<byte[]>(1), reader.IsDBNull(2) ? null : reader.GetString(2), (ulong)reader.GetInt64(3));
+            batch[(int)reader.GetInt64(0) - 1].Answer.TrySetResult(key);
+        }
+    }
+
+    private NpgsqlCommand Command(List<Question> batch, string sql)
+    {
+        var command = dataSource.CreateCommand(sql);
+        command.CommandTimeout = 5;
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. batch.Select(question => question.WebhookId)] });
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. batch.Select(question => question.MessageId)] });
+        return command;
     }
 
     private sealed record Question(int WebhookId, string MessageId)
