@@ -75,8 +75,15 @@ public sealed partial class ChildProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>SIGSTOP: the process hangs with its connections open.</summary>
-    public void Pause() => Signal(SigStop);
+    /// <summary>SIGSTOP: the process hangs with its connections open. Returns when all its threads have stopped, which kill(2) does not wait for.</summary>
+    public void Pause()
+    {
+        Signal(SigStop);
+        if (!SpinWait.SpinUntil(AllThreadsStopped, Wait.Default))
+        {
+            throw new TimeoutException($"process {Id} does not stop");
+        }
+    }
 
     /// <summary>SIGCONT after <see cref="Pause"/>.</summary>
     public void Resume() => Signal(SigCont);
@@ -102,6 +109,20 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int SendSignal(int process, int signal);
+
+    // "pid (name) S ...": the state follows the last parenthesis.
+    private bool AllThreadsStopped() => Directory.GetDirectories($"/proc/{Id}/task").All(thread =>
+    {
+        try
+        {
+            var stat = File.ReadAllText(Path.Combine(thread, "stat"));
+            return stat[stat.LastIndexOf(')') + 2] is 'T' or 't' or 'Z';
+        }
+        catch (IOException)
+        {
+            return true; // It has ended.
+        }
+    });
 
     private void Signal(int signal)
     {
