@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using RuleEngineNats.AppHost;
 
-var lean = args.Contains("--lean");
+var lean = args.Contains("--Lean=true");
 var builder = DistributedApplication.CreateBuilder(new DistributedApplicationOptions
 {
     Args = args,
