@@ -14,8 +14,9 @@ var runs = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 
 var filter = args.Length > 2 ? args[2] : string.Empty;
 
 await using var publish = await PublishBenchmarks.StartAsync();
+await using var outbox = await OutboxBenchmarks.StartAsync();
 var table = new ResultTable(TimeSpan.FromSeconds(seconds), runs);
-foreach (var row in publish.Rows().Where(row => row.Name.Contains(filter, StringComparison.OrdinalIgnoreCase)))
+foreach (var row in publish.Rows().Concat(outbox.Rows()).Where(row => row.Name.Contains(filter, StringComparison.OrdinalIgnoreCase)))
 {
     await table.MeasureAsync(row);
 }

@@ -1,0 +1,125 @@
+using System.Diagnostics;
+using NATS.Client.Core;
+using NATS.Client.JetStream;
+using NATS.Client.JetStream.Models;
+using Npgsql;
+using RuleEngineNats.TestKit;
+
+namespace RuleEngineNats.Benchmarks;
+
+/// <summary>
+/// SQL publishes through the relay: a PostgreSQL with fsync on, a nats-server and the relay as processes. Latency is the relay's own
+/// measure, from the commit to the PubAck; a run ends when every event is marked stored.
+/// </summary>
+internal sealed class OutboxBenchmarks : IAsyncDisposable
+{
+    private const int Writers = 4;
+    private const int PerTransaction = 10;
+
+    private static readonly string Payload = $$"""{"data": "{{new string('x', 1000)}}"}""";
+
+    private readonly PostgresServer _postgres;
+    private readonly NatsServer _nats;
+    private readonly NpgsqlDataSource _database;
+    private readonly ServiceProcess _relay;
+    private readonly int _webhookId;
+
+    private OutboxBenchmarks(PostgresServer postgres, NatsServer nats, NpgsqlDataSource database, ServiceProcess relay, int webhookId)
+        => (_postgres, _nats, _database, _relay, _webhookId) = (postgres, nats, database, relay, webhookId);
+
+    public static async Task<OutboxBenchmarks> StartAsync()
+    {
+        var postgres = await PostgresServer.StartPrivateAsync(["fsync=on", "shared_buffers=256MB", "max_wal_size=4GB"]);
+        var connectionString = await postgres.CreateDatabaseAsync();
+        var nats = await NatsServer.StartAsync();
+        await using (var client = new NatsConnection(new NatsOpts { Url = nats.Url }))
+        {
+            await new NatsJSContext(client).CreateStreamAsync(new StreamConfig("WEBHOOKS", ["webhooks.>", "events.>"])
+            {
+                Storage = StreamConfigStorage.File,
+                DuplicateWindow = TimeSpan.FromMinutes(2),
+            });
+        }
+
+        var database = NpgsqlDataSource.Create(connectionString);
+        var relay = await ServiceProcess.StartAsync(
+            "CdcRelay", new Dictionary<string, string?> { ["ConnectionStrings__rules"] = connectionString, ["ConnectionStrings__nats"] = nats.Url });
+        await using var register = database.CreateCommand("SELECT rule_webhook_register('bench', 'https://example.com/hook')");
+        var webhookId = (int)(await register.ExecuteScalarAsync())!;
+        await using var enable = database.CreateCommand("SELECT rule_webhook_enable_nats($1, NULL, 'nats')");
+        enable.Parameters.Add(new() { Value = webhookId });
+        await enable.ExecuteNonQueryAsync();
+        return new(postgres, nats, database, relay, webhookId);
+    }
+
+    public IEnumerable<Row> Rows() =>
+    [
+        new("SQL publish, 10 a transaction, 4 writers, committed and stored", null, time => RunAsync(time, PerTransaction, perSecond: null)),
+        new("SQL publish, one a transaction, 1,000/s asked, commit to PubAck", null, time => RunAsync(time, 1, perSecond: 1000)),
+    ];
+
+    public async ValueTask DisposeAsync()
+    {
+        await _relay.DisposeAsync();
+        await _database.DisposeAsync();
+        await _nats.DisposeAsync();
+        await _postgres.DisposeAsync();
+    }
+
+    private async Task<Run> RunAsync(TimeSpan time, int perTransaction, int? perSecond)
+    {
+        await using var newest = _database.CreateCommand("SELECT coalesce(max(publish_id), 0) FROM rule_nats_publish_history");
+        var before = (long)(await newest.ExecuteScalarAsync())!;
+        var clock = Stopwatch.StartNew();
+        var published = await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => WriteAsync(clock, time, perTransaction, perSecond / (double)Writers)));
+        await Wait.UntilAsync(
+            async () =>
+            {
+                await using var pending = _database.CreateCommand("SELECT NOT EXISTS (SELECT FROM rule_nats_publish_history WHERE publish_id > $1 AND state <> 'stored')");
+                pending.Parameters.Add(new() { Value = before });
+                return (bool)(await pending.ExecuteScalarAsync())!;
+            },
+            "every event is stored",
+            TimeSpan.FromMinutes(5));
+        var elapsed = clock.Elapsed;
+        return Run.Of(published.Sum(), elapsed, await LatenciesAsync(before));
+    }
+
+    private async Task<int> WriteAsync(Stopwatch clock, TimeSpan time, int perTransaction, double? perSecond)
+    {
+        await using var connection = await _database.OpenConnectionAsync();
+        await using var command = new NpgsqlCommand("SELECT count(rule_webhook_publish_nats($1, $2::jsonb)) FROM generate_series(1, $3)", connection)
+        {
+            Parameters = { new() { Value = _webhookId }, new() { Value = Payload }, new() { Value = perTransaction } },
+        };
+        await command.PrepareAsync();
+        var count = 0;
+        while (clock.Elapsed < time)
+        {
+            // Open loop: the next one is due whether the last one took long or not.
+            if (perSecond is { } rate && TimeSpan.FromSeconds(count / rate) - clock.Elapsed is var early && early > TimeSpan.Zero)
+            {
+                await Task.Delay(early);
+            }
+
+            await command.ExecuteNonQueryAsync();
+            count += perTransaction;
+        }
+
+        return count;
+    }
+
+    private async Task<List<double>> LatenciesAsync(long after)
+    {
+        await using var command = _database.CreateCommand("SELECT latency_ms::float8 FROM rule_nats_publish_history WHERE publish_id > $1 AND state = 'stored'");
+        command.Parameters.Add(new() { Value = after });
+        await using var reader = await command.ExecuteReaderAsync();
+        var latencies = new List<double>();
+        while (await reader.ReadAsync())
+        {
+            latencies.Add(reader.GetDouble(0));
+        }
+
+        return latencies;
+    }
+}
