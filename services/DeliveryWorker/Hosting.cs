@@ -17,6 +17,8 @@ internal static class Hosting
 
     public static void AddConsumers(this IServiceCollection services) => services.AddMassTransit(bus =>
     {
+        // By default it reports to its makers over the internet; a worker behind an egress guard calls webhooks and nothing else.
+        bus.DisableUsageTelemetry();
         bus.AddConsumer<DeliverEvent>();
         bus.AddConsumer<DeliverCall>();
         bus.AddConfigureEndpointsCallback(static (_, endpoint) =>
