@@ -2,6 +2,7 @@ using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.CdcRelay.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class FaultTests
 {
     [Fact]

@@ -5,6 +5,7 @@ using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.CdcRelay.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class PublishOutboxTests
 {
     [Fact]

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 namespace RuleEngineNats.ConfigService.Tests;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class OpenApiTests(RunningService service)
 {
     private static readonly string[] Routes =

@@ -6,6 +6,7 @@ using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ConfigService.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class ReadinessTests
 {
     [Fact]

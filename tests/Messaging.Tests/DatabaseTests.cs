@@ -7,6 +7,7 @@ using Xunit;
 namespace RuleEngineNats.Messaging.Tests;
 
 /// <summary>What Messaging reads from PostgreSQL and writes into it.</summary>
+[Trait("Category", "Servers")]
 public sealed class DatabaseTests
 {
     [Fact]

@@ -4,6 +4,7 @@ using Xunit;
 
 namespace RuleEngineNats.Messaging.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class EventPublisherTests
 {
     [Fact]

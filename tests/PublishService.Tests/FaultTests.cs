@@ -10,6 +10,7 @@ using PublishApi = RuleEngineNats.Contracts.Publishing.PublishService;
 namespace RuleEngineNats.PublishService.Tests;
 
 /// <summary>What clients see while servers are killed, stopped and restarted.</summary>
+[Trait("Category", "Servers")]
 public sealed class FaultTests(PublishFixture fixture) : IClassFixture<PublishFixture>
 {
     [Fact]

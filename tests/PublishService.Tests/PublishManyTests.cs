@@ -5,6 +5,7 @@ using Xunit;
 
 namespace RuleEngineNats.PublishService.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class PublishManyTests(PublishFixture fixture) : IClassFixture<PublishFixture>
 {
     [Fact]

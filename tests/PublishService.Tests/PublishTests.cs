@@ -10,6 +10,7 @@ using Xunit;
 
 namespace RuleEngineNats.PublishService.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class PublishTests(PublishFixture fixture) : IClassFixture<PublishFixture>
 {
     [Fact]

@@ -9,6 +9,7 @@ using Xunit;
 namespace RuleEngineNats.PublishService.Tests;
 
 /// <summary>Every refusal: its status, machine code, field and, where there is one, the byte.</summary>
+[Trait("Category", "Servers")]
 public sealed class RefusalTests(PublishFixture fixture) : IClassFixture<PublishFixture>
 {
     [Theory]

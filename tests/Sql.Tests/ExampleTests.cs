@@ -1,5 +1,6 @@
 namespace RuleEngineNats.Sql.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class ExampleTests
 {
     [Fact]

@@ -5,6 +5,7 @@ using RuleEngineNats.SchemaMigrator;
 
 namespace RuleEngineNats.Sql.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class MigrationTests
 {
     [Fact]

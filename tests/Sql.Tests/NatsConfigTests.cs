@@ -2,6 +2,7 @@ using Npgsql;
 
 namespace RuleEngineNats.Sql.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class NatsConfigTests
 {
     // For statements that are refused and so change nothing.

@@ -5,6 +5,7 @@ using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.Sql.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class PublishTests
 {
     // For statements that are refused and so change nothing.

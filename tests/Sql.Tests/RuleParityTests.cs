@@ -4,6 +4,7 @@ using RuleEngineNats.Contracts;
 namespace RuleEngineNats.Sql.Tests;
 
 /// <summary>SQL and the services refuse the same and say so in the same words: reliability.md section 4.</summary>
+[Trait("Category", "Servers")]
 public sealed class RuleParityTests
 {
     // One database for all of the pure functions: they write nothing.

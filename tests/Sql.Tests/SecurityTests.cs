@@ -3,6 +3,7 @@ using RuleEngineNats.SchemaMigrator;
 
 namespace RuleEngineNats.Sql.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class SecurityTests
 {
     // For tests that roll back what they do.

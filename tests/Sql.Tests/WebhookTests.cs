@@ -2,6 +2,7 @@ using System.Text.Json;
 
 namespace RuleEngineNats.Sql.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class WebhookTests
 {
     // For statements that are refused and so change nothing.

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 namespace RuleEngineNats.ConfigService.Tests.Connections;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class ConnectionTests(RunningService service)
 {
     private const string Path = "/api/v1/connections";

@@ -3,6 +3,7 @@ using System.Net;
 namespace RuleEngineNats.ConfigService.Tests.Pool;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class PoolTests(RunningService service)
 {
     [Fact]

@@ -6,6 +6,7 @@ using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ConfigService.Tests.Problems;
 
+[Trait("Category", "Servers")]
 public sealed class DatabaseOutageTests
 {
     [Fact]

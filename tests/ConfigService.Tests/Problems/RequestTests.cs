@@ -7,6 +7,7 @@ using System.Text;
 namespace RuleEngineNats.ConfigService.Tests.Problems;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class RequestTests(RunningService service)
 {
     private const string Path = "/api/v1/webhooks";

@@ -3,6 +3,7 @@ using System.Net;
 namespace RuleEngineNats.ConfigService.Tests.Secrets;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class SecretTests(RunningService service)
 {
     [Fact]

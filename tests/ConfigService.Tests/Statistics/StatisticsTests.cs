@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 namespace RuleEngineNats.ConfigService.Tests.Statistics;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class StatisticsTests(RunningService service)
 {
     [Fact]

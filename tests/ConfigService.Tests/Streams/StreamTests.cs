@@ -7,6 +7,7 @@ using RuleEngineNats.TestKit;
 namespace RuleEngineNats.ConfigService.Tests.Streams;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class StreamTests(RunningService service) : IAsyncLifetime
 {
     private const string Path = "/api/v1/streams";

@@ -5,6 +5,7 @@ namespace RuleEngineNats.ConfigService.Tests.Webhooks;
 
 /// <summary>The hostile subjects of reliability.md, section 4, at every place of this API that takes one.</summary>
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class SubjectTests(RunningService service)
 {
     public static TheoryData<string, string> Hostile => new()

@@ -4,6 +4,7 @@ using System.Text.Json;
 namespace RuleEngineNats.ConfigService.Tests.Webhooks;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class WebhookRefusalTests(RunningService service)
 {
     private const string Path = "/api/v1/webhooks";

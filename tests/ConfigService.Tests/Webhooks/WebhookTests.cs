@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 namespace RuleEngineNats.ConfigService.Tests.Webhooks;
 
 [Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
 public sealed class WebhookTests(RunningService service)
 {
     private const string Path = "/api/v1/webhooks";

@@ -2,6 +2,7 @@ using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Graph;
 
+[Trait("Category", "Servers")]
 public sealed class QueueTests
 {
     [Fact]

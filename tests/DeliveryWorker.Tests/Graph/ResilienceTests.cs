@@ -2,6 +2,7 @@ using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Graph;
 
+[Trait("Category", "Servers")]
 public sealed class ResilienceTests
 {
     private static readonly (string, string)[] ShortAckWait = [("Delivery__AckWait", "00:00:03"), ("Delivery__ProgressEvery", "00:00:01")];
