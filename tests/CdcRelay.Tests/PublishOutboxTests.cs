@@ -139,6 +139,24 @@ public sealed class PublishOutboxTests
         Assert.Equal(100, (await outbox.AssertHistoryIsTheStreamAsync()).Count);
     }
 
+    [Fact]
+    public async Task The_rights_of_its_role_and_replication_are_enough()
+    {
+        await using var postgres = await PostgresServer.StartPrivateAsync();
+        await using var outbox = await Outbox.CreateAsync(postgres);
+        await outbox.ExecuteAsync("CREATE ROLE relay_login LOGIN REPLICATION IN ROLE rule_relay");
+        var webhook = await outbox.RegisterAsync("orders");
+        await outbox.PublishAsync(webhook, """{"n": "before the slot"}""");
+        var refused = await outbox.PublishAsync(await outbox.RegisterAsync("homeless", "elsewhere.orders"), """{"n": "no stream"}""");
+        var login = new Npgsql.NpgsqlConnectionStringBuilder(outbox.ConnectionString) { Username = "relay_login" }.ConnectionString;
+        var relay = await outbox.StartRelayAsync(settings: [("ConnectionStrings__rules", login), ("Relay__MaintainInterval", "00:00:01")]);
+        await outbox.StoredAsync(await outbox.PublishAsync(webhook, """{"n": "after it"}"""), relay);
+        await Wait.UntilAsync(async () => await outbox.CountAsync("stored") == 2, "both are stored");
+        await Wait.UntilAsync(async () => await outbox.ScalarAsync<int>("SELECT attempts FROM rule_nats_publish_history WHERE publish_id = $1", refused) > 1, "the third is tried again");
+        Assert.True(await outbox.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'relay_login' AND backend_type = 'walsender')"));
+        Assert.DoesNotContain("permission denied", relay.Output, StringComparison.Ordinal);
+    }
+
     internal static async Task DropSlotAsync(Outbox outbox) => await Wait.UntilAsync(
         async () =>
         {
