@@ -12,7 +12,11 @@ internal sealed partial class LocalProcess
 
     // What an AppHost was told about itself is not meant for what it starts.
     private static readonly string[] NotInherited =
-        ["ASPNETCORE_URLS", "ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT", "DOTNET_LAUNCH_PROFILE", "ASPIRE_LOGLEVEL", "MSBUILDTERMINALLOGGER"];
+    [
+        "ASPNETCORE_URLS", "ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT", "DOTNET_LAUNCH_PROFILE", "ASPIRE_LOGLEVEL", "MSBUILDTERMINALLOGGER",
+        // There is no resource service here; a dashboard that hears of one refuses to start without its credentials.
+        "ASPIRE_RESOURCE_SERVICE_ENDPOINT_URL", "DOTNET_RESOURCE_SERVICE_ENDPOINT_URL",
+    ];
 
     private static readonly BlockingCollection<Action> Launches = [];
 
