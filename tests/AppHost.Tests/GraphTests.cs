@@ -82,8 +82,14 @@ public sealed class GraphTests(Graph graph) : IClassFixture<Graph>
             using var client = graph.App.CreateHttpClient(service, "http");
             foreach (var path in (string[])["/health/live", "/health/ready"])
             {
-                using var response = await client.GetAsync(new Uri(path, UriKind.Relative));
-                Assert.True(response.IsSuccessStatusCode, $"{service}{path}: {await response.Content.ReadAsStringAsync()}");
+                // The graph waits for the first replica; another one may still be on its way.
+                await Wait.UntilAsync(
+                    async () =>
+                    {
+                        using var response = await client.GetAsync(new Uri(path, UriKind.Relative));
+                        return response.IsSuccessStatusCode;
+                    },
+                    $"{service} answers {path}");
             }
         }
     }

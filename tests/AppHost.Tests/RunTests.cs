@@ -43,7 +43,7 @@ public sealed class RunTests
             $"the dashboard has spans of both services in trace {trace}");
 
         await running.StopAsync();
-        Assert.Empty(running.Survivors());
+        await Wait.UntilAsync(() => running.Survivors().Count == 0, "all that the AppHost started has ended");
     }
 
     // OTLP JSON: data.resourceSpans[].resource.attributes[service.name]

@@ -99,6 +99,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
         {
             throw new TimeoutException($"process {Id} did not end; its output:\n{Output}");
         }
+
+        // Lets its watcher end too.
+        _process.StandardInput.Close();
     }
 
     public async ValueTask DisposeAsync()

@@ -17,7 +17,8 @@ internal sealed class AckInbox : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly int _capacity;
     private readonly string _prefix;
-    private readonly SemaphoreSlim _places;
+    private readonly Lock _gate = new();
+    private readonly Queue<TaskCompletionSource> _waiting = new();
     private readonly ConcurrentDictionary<long, PendingAck> _pending = new();
     private readonly ConcurrentQueue<PendingAck> _free = new();
     private readonly ITimer _sweeper;
@@ -25,6 +26,7 @@ internal sealed class AckInbox : IAsyncDisposable
     private Task _reading = Task.CompletedTask;
     private long _lastNumber;
     private int _inFlight;
+    private int _places;
 
     public AckInbox(INatsConnection connection, TimeProvider time, int capacity)
     {
@@ -33,7 +35,7 @@ internal sealed class AckInbox : IAsyncDisposable
         _capacity = capacity;
         // Not NewInbox(): below the connection's own inbox the driver looks for exact subjects and never finds a wildcard.
         _prefix = $"{connection.Opts.InboxPrefix}.{Guid.NewGuid():N}.";
-        _places = new SemaphoreSlim(capacity, capacity);
+        _places = capacity;
         _sweeper = time.CreateTimer(static inbox => ((AckInbox)inbox!).Sweep(), this, SweepInterval, SweepInterval);
     }
 
@@ -50,9 +52,25 @@ internal sealed class AckInbox : IAsyncDisposable
         _reading = ReadAsync(_subscription);
     }
 
-    /// <summary>A place to await an acknowledgement at; give it back with <see cref="Return"/>.</summary>
+    /// <summary>A place to await an acknowledgement at; give it back with <see cref="Return"/>. Who waits longest is served first.</summary>
     public ValueTask<PendingAck> RentAsync(TimeSpan timeout, CancellationToken cancellationToken)
-        => _places.Wait(0, CancellationToken.None) ? ValueTask.FromResult(Take(timeout)) : WaitForPlaceAsync(timeout, cancellationToken);
+    {
+        TaskCompletionSource turn;
+        lock (_gate)
+        {
+            if (_places > 0)
+            {
+                _places--;
+                return ValueTask.FromResult(Take(timeout));
+            }
+
+            // Its continuation runs where the place is given back: by way of the thread pool, later ones would overtake.
+            turn = new TaskCompletionSource();
+            _waiting.Enqueue(turn);
+        }
+
+        return WaitForPlaceAsync(turn, timeout, cancellationToken);
+    }
 
     /// <summary>Gives a place back.</summary>
     /// <param name="place">The place.</param>
@@ -69,7 +87,13 @@ internal sealed class AckInbox : IAsyncDisposable
         }
 
         Interlocked.Decrement(ref _inFlight);
-        _places.Release();
+        while (NextWaiting() is { } turn)
+        {
+            if (turn.TrySetResult())
+            {
+                return;
+            }
+        }
     }
 
     /// <summary>Ends every wait: the connection is gone and what was sent on it may or may not have arrived.</summary>
@@ -93,10 +117,29 @@ internal sealed class AckInbox : IAsyncDisposable
         await _reading;
     }
 
-    private async ValueTask<PendingAck> WaitForPlaceAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    private async ValueTask<PendingAck> WaitForPlaceAsync(TaskCompletionSource turn, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        await _places.WaitAsync(cancellationToken);
+        await using (cancellationToken.UnsafeRegister(static (turn, token) => ((TaskCompletionSource)turn!).TrySetCanceled(token), turn))
+        {
+            await turn.Task;
+        }
+
         return Take(timeout);
+    }
+
+    // The place is handed over; it is free only when nobody waits.
+    private TaskCompletionSource? NextWaiting()
+    {
+        lock (_gate)
+        {
+            if (_waiting.TryDequeue(out var turn))
+            {
+                return turn;
+            }
+
+            _places++;
+            return null;
+        }
     }
 
     private PendingAck Take(TimeSpan timeout)

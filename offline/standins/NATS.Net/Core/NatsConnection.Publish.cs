@@ -7,6 +7,9 @@ public partial class NatsConnection
     [ThreadStatic]
     private static Scratch? _scratch;
 
+    private readonly SemaphoreSlim _turnForRoom = new(1, 1);
+    private int _waitingForRoom;
+
     public ValueTask PublishAsync(string subject, NatsHeaders? headers = default, string? replyTo = default, NatsPubOpts? opts = default, CancellationToken cancellationToken = default) =>
         PublishAsync<byte[]>(subject, null, headers, replyTo, NatsRawSerializer<byte[]>.Default, opts, cancellationToken);
 
@@ -87,7 +90,7 @@ public partial class NatsConnection
                 throw new NatsPayloadTooLargeException($"Payload size {size} exceeds server's maximum payload size {info.MaxPayload}");
             }
 
-            return Outbox.TryPublish(subject, replyTo, headers is not null, scratch.Headers.WrittenSpan, payload, Opts.SubjectEncoding)
+            return Volatile.Read(ref _waitingForRoom) == 0 && Outbox.TryPublish(subject, replyTo, headers is not null, scratch.Headers.WrittenSpan, payload, Opts.SubjectEncoding)
                 ? default
                 : SendWhenRoomAsync(subject, replyTo, headers is null ? null : scratch.Headers.WrittenSpan.ToArray(), payload.ToArray(), cancellationToken);
         }
@@ -147,20 +150,37 @@ public partial class NatsConnection
 
     private async ValueTask SendWhenRoomAsync(string subject, string? replyTo, byte[]? headers, byte[] payload, CancellationToken cancellationToken)
     {
-        do
+        // One after the other and before any that come later: what is published first is sent first.
+        Interlocked.Increment(ref _waitingForRoom);
+        try
         {
+            if (!await _turnForRoom.WaitAsync(Opts.CommandTimeout, cancellationToken).ConfigureAwait(false))
+            {
+                throw new NatsTimeoutException();
+            }
+
             try
             {
-                await Outbox.RoomAsync(Opts.CommandTimeout, cancellationToken).ConfigureAwait(false);
+                do
+                {
+                    await Outbox.RoomAsync(Opts.CommandTimeout, cancellationToken).ConfigureAwait(false);
+                    ThrowIfDisposed();
+                }
+                while (!Outbox.TryPublish(subject, replyTo, headers is not null, headers, payload, Opts.SubjectEncoding));
             }
             catch (TimeoutException)
             {
                 throw new NatsTimeoutException();
             }
-
-            ThrowIfDisposed();
+            finally
+            {
+                _turnForRoom.Release();
+            }
         }
-        while (!Outbox.TryPublish(subject, replyTo, headers is not null, headers, payload, Opts.SubjectEncoding));
+        finally
+        {
+            Interlocked.Decrement(ref _waitingForRoom);
+        }
     }
 
     /// <summary>Where headers and payload are written before their lengths are known; one per thread.</summary>
