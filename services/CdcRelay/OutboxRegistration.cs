@@ -21,6 +21,7 @@ internal static class OutboxRegistration
         services.AddScoped<InFlightRows>();
         services.AddScoped<StreamGates>();
         services.AddScoped<Wakeups>();
+        services.AddScoped<CommitVisibility>();
         services.AddScoped<MarkRows>();
         services.AddScoped<PublishOutboxRow>();
         services.AddScoped<ScanPending>();

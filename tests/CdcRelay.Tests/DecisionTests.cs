@@ -52,6 +52,17 @@ public sealed class DecisionTests
     }
 
     [Theory]
+    [InlineData("10:20:", 9, true)]
+    [InlineData("10:20:", 10, true)]
+    [InlineData("10:20:10,15", 10, false)]
+    [InlineData("10:20:10,15", 11, true)]
+    [InlineData("10:20:10,15", 15, false)]
+    [InlineData("10:20:", 20, false)]
+    [InlineData("4294967300:4294967301:4294967300", 4294967299, true)]
+    public void A_transaction_is_seen_that_is_neither_running_nor_younger_than_the_snapshot(string snapshot, ulong xid, bool seen)
+        => Assert.Equal(seen, TransactionSnapshot.Parse(snapshot).Sees(xid));
+
+    [Theory]
     [InlineData(10, 50, new ulong[0], 50)]
     [InlineData(10, 50, new ulong[] { 30, 40 }, 30)]
     [InlineData(10, 50, new ulong[] { 5 }, 10)]

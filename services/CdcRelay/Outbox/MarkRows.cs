@@ -1,7 +1,6 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using Npgsql;
-using NpgsqlTypes;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.CdcRelay.Outbox;
@@ -30,7 +29,7 @@ internal sealed partial class MarkRows(
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var batch = new List<Mark>(options.Value.MarkBatch);
-        while (batch.Count > 0 || await _marks.Reader.WaitToReadAsync(cancellationToken))
+        while (await _marks.Reader.WaitToReadAsync(cancellationToken))
         {
             Take(batch);
             if (batch.Count < options.Value.MarkBatch && !_marks.Reader.Completion.IsCompleted)
@@ -39,15 +38,15 @@ internal sealed partial class MarkRows(
                 Take(batch);
             }
 
-            var unmarked = await WriteAsync(batch, cancellationToken);
-            foreach (var mark in batch.Where(mark => !unmarked.Contains(mark.Row.PublishId)))
+            await WriteAsync(batch, cancellationToken);
+            foreach (var mark in batch)
             {
                 inFlight.Settle(mark.Row.PublishId);
                 mark.Transaction?.RowSettled();
                 metrics.Marked(mark);
             }
 
-            batch.RemoveAll(mark => !unmarked.Contains(mark.Row.PublishId));
+            batch.Clear();
         }
     }
 
@@ -61,10 +60,9 @@ internal sealed partial class MarkRows(
 
     // All of it or nothing: the commands of a batch are one transaction. A failure ends the leader's term; the next one
     // reads the rows again and finds most of them to be duplicates.
-    private async Task<HashSet<long>> WriteAsync(List<Mark> marks, CancellationToken cancellationToken)
+    private async Task WriteAsync(List<Mark> marks, CancellationToken cancellationToken)
     {
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using var batch = new NpgsqlBatch(connection);
+        await using var batch = dataSource.CreateBatch();
         var stored = marks.Where(mark => PlaceOf(mark.Outcome) is not null).ToList();
         if (stored.Count > 0)
         {
@@ -84,61 +82,12 @@ internal sealed partial class MarkRows(
             batch.BatchCommands.Add(Park(parked));
         }
 
-        var marked = await ExecuteAsync(batch, cancellationToken);
+        await batch.ExecuteNonQueryAsync(cancellationToken);
         Marked(stored.Count, refused.Count, parked.Count);
         if (parked.Count > 0)
         {
             wakeups.Retry.Set();
         }
-
-        return marked == marks.Count ? [] : await UnmarkedAsync(connection, marks, cancellationToken);
-    }
-
-    private static async Task<int> ExecuteAsync(NpgsqlBatch batch, CancellationToken cancellationToken)
-    {
-        var marked = 0;
-        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-        do
-        {
-            await reader.ReadAsync(cancellationToken);
-            marked += reader.GetInt32(0);
-        }
-        while (await reader.NextResultAsync(cancellationToken));
-        return marked;
-    }
-
-    // The WAL brings a row when its commit is on disk, which is a moment before other sessions see it. On a busy machine the PubAck
-    // is back within that moment, and the mark has to come again: for rows that are not there although their transaction may not be over
-    // (else they are gone), and for those that came into sight just after the mark.
-    private async Task<HashSet<long>> UnmarkedAsync(NpgsqlConnection connection, List<Mark> marks, CancellationToken cancellationToken)
-    {
-        await using var command = new NpgsqlCommand("""
-            SELECT m.publish_id
-              FROM unnest($1, $2, $3) AS m (publish_id, xid, parked) LEFT JOIN rule_nats_publish_history h ON h.publish_id = m.publish_id
-             WHERE CASE WHEN h.publish_id IS NULL THEN m.xid >= pg_snapshot_xmin(pg_current_snapshot())
-                        ELSE h.state = 'pending' AND NOT (m.parked AND EXISTS (SELECT FROM rule_nats_relay_parked p WHERE p.publish_id = m.publish_id)) END
-            """, connection)
-        {
-            Parameters =
-            {
-                new() { Value = marks.ConvertAll(mark => mark.Row.PublishId) },
-                new() { Value = marks.ConvertAll(mark => mark.Row.Xid), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Xid8 },
-                new() { Value = marks.ConvertAll(mark => mark.Outcome is PublishOutcome.Unavailable) },
-            },
-        };
-        var unmarked = new HashSet<long>();
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
-        {
-            unmarked.Add(reader.GetInt64(0));
-        }
-
-        if (unmarked.Count > 0)
-        {
-            NotMarkedYet(unmarked.Count);
-        }
-
-        return unmarked;
     }
 
     private static NpgsqlBatchCommand Store(List<Mark> marks) => new("SELECT rule_nats_mark_stored($1, $2, $3, $4, $5)")
@@ -178,9 +127,6 @@ internal sealed partial class MarkRows(
         PublishOutcome.Duplicate duplicate => (duplicate.Stream, duplicate.Sequence),
         _ => null,
     };
-
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Rows} rows are stored before their commit can be seen; marking them again")]
-    private partial void NotMarkedYet(int rows);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "marked {Stored} rows stored, {Refused} refused, {Parked} to be tried again")]
     private partial void Marked(int stored, int refused, int parked);

@@ -9,12 +9,13 @@ namespace RuleEngineNats.CdcRelay.Outbox;
 
 /// <summary>
 /// Reads the outbox's inserts from the slot, in the order of their commits, and confirms the slot's place as they are settled.
-/// Uncommitted and rolled-back rows never come here: the server sends a transaction when it has committed.
+/// Uncommitted and rolled-back rows never come here: the server sends a transaction when it has committed. It is handed on when others see it too.
 /// </summary>
 internal sealed partial class ReadOutbox(
     RelayConnections connections,
     NpgsqlDataSource dataSource,
     PublishOutboxRow publish,
+    CommitVisibility visibility,
     WalProgress progress,
     IOptions<RelayOptions> options,
     TimeProvider time,
@@ -87,6 +88,7 @@ internal sealed partial class ReadOutbox(
                 case InsertMessage insert when transaction is not null:
                     var row = await DecodeOutboxRow.FromWalAsync(insert, committedAt, reading);
                     transaction.RowTaken();
+                    await visibility.WaitAsync(row.Xid, reading);
                     if (replaying)
                     {
                         _replayed.Add((row, transaction));
@@ -113,7 +115,6 @@ internal sealed partial class ReadOutbox(
             return;
         }
 
-        // Finished ones, not pending ones: the newest may not be visible to this query yet.
         var finished = new HashSet<long>(_replayed.Count);
         await using (var command = dataSource.CreateCommand(
             "SELECT publish_id FROM rule_nats_publish_history WHERE publish_id = ANY($1) AND publish_id BETWEEN $2 AND $3 AND state <> 'pending'"))
