@@ -214,6 +214,7 @@ public sealed class FaultTests
         await using var postgres = await PostgresServer.StartPrivateAsync(["synchronous_standby_names=nobody", "synchronous_commit=local"]);
         await using var outbox = await Outbox.CreateAsync(postgres);
         var relay = await outbox.StartRelayAsync();
+        await outbox.StreamingAsync();
         var webhook = await outbox.RegisterAsync("orders");
         await outbox.StoredAsync(await outbox.PublishAsync(webhook, """{"n": 1}"""), relay);
         await using var connection = await outbox.Database.OpenConnectionAsync();

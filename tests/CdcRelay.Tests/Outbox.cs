@@ -74,6 +74,11 @@ internal sealed class Outbox : IAsyncDisposable
         return relay;
     }
 
+    /// <summary>Waits until the relay reads the WAL. It polls until it has made its slot, which waits for every transaction of the server.</summary>
+    public Task StreamingAsync() => Wait.UntilAsync(
+        () => ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = $1)", Slot),
+        "the relay streams");
+
     /// <summary>Registers a webhook that publishes to <c>webhooks.&lt;name&gt;</c>, or to the subject given.</summary>
     public async Task<int> RegisterAsync(string name, string? subject = null)
     {

@@ -78,6 +78,7 @@ public sealed class PublishOutboxTests
     {
         await using var outbox = await Outbox.CreateAsync();
         var relay = await outbox.StartRelayAsync();
+        await outbox.StreamingAsync();
         var webhook = await outbox.RegisterAsync("orders");
         await using var early = await outbox.Database.OpenConnectionAsync();
         await using var transaction = await early.BeginTransactionAsync();

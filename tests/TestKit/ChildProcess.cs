@@ -100,8 +100,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
             throw new TimeoutException($"process {Id} did not end; its output:\n{Output}");
         }
 
-        // Lets its watcher end too.
-        _process.StandardInput.Close();
+        // Lets its watcher end too. The stream and not the writer: two may wait for one process, and a writer that is closed twice at once throws.
+        await _process.StandardInput.BaseStream.DisposeAsync();
     }
 
     public async ValueTask DisposeAsync()
