@@ -6,7 +6,7 @@ namespace RuleEngineNats.AppHost;
 
 /// <summary>
 /// Once every resource is healthy, writes where they are as JSON to the file that the setting <c>EndpointsFile</c> names, and prints it.
-/// Without the setting it does nothing.
+/// The file goes when the graph stops. Without the setting it does nothing.
 /// </summary>
 internal static class EndpointsFile
 {
@@ -60,6 +60,8 @@ internal static class EndpointsFile
             await File.WriteAllTextAsync(path + ".new", json, stoppingToken);
             File.Move(path + ".new", path, overwrite: true);
             Console.WriteLine(json);
+            await Task.Delay(Timeout.InfiniteTimeSpan, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            File.Delete(path);
         }
     }
 }

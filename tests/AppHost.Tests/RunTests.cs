@@ -44,6 +44,7 @@ public sealed class RunTests
 
         await running.StopAsync();
         await Wait.UntilAsync(() => running.Survivors().Count == 0, "all that the AppHost started has ended");
+        Assert.False(File.Exists(running.EndpointsFile));
     }
 
     // OTLP JSON: data.resourceSpans[].resource.attributes[service.name]

@@ -13,8 +13,10 @@ internal sealed class RunningAppHost : IAsyncDisposable
     private readonly Dictionary<string, string> _endpoints;
     private readonly int[] _processes;
 
-    private RunningAppHost(ChildProcess process, Dictionary<string, string> endpoints, int[] processes)
-        => (_process, _endpoints, _processes) = (process, endpoints, processes);
+    private RunningAppHost(ChildProcess process, string file, Dictionary<string, string> endpoints, int[] processes)
+        => (_process, EndpointsFile, _endpoints, _processes) = (process, file, endpoints, processes);
+
+    public string EndpointsFile { get; }
 
     public string ConnectionString
     {
@@ -51,8 +53,7 @@ internal sealed class RunningAppHost : IAsyncDisposable
         {
             await Wait.UntilAsync(() => File.Exists(file) || process.HasExited, "the graph is healthy", StartTime);
             var endpoints = JsonSerializer.Deserialize<Dictionary<string, string>>(await File.ReadAllTextAsync(file))!;
-            File.Delete(file);
-            return new(process, endpoints, [.. Descendants(process.Id)]);
+            return new(process, file, endpoints, [.. Descendants(process.Id)]);
         }
         catch (Exception e) when (e is TimeoutException or FileNotFoundException)
         {
