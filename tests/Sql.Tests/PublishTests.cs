@@ -233,6 +233,7 @@ public sealed class PublishTests
     [InlineData("SELECT rule_webhook_publish_nats(1, '[-1e400]')", "22003", "payload: number out of range")]
     [InlineData("SELECT rule_webhook_publish_nats(1, '[1e-400]')", "22003", "payload: number out of range")]
     [InlineData("SELECT rule_webhook_publish_nats(1, ('[' || repeat('1e131071,', 10000) || '1]')::jsonb)", "22003", "payload: number out of range")]
+    [InlineData("CREATE TEMP TABLE compressed AS SELECT ('[' || repeat('1e131071,', 10000) || '1]')::jsonb AS p; SELECT rule_webhook_publish_nats(1, p) FROM compressed", "22003", "payload: number out of range")]
     [InlineData("SELECT rule_webhook_publish_nats(1, (repeat('[', 65) || repeat(']', 65))::jsonb)", "22023", "payload: deeper than 64 levels")]
     [InlineData("SELECT rule_webhook_publish_nats(1, to_jsonb(repeat('x', 1040383)))", "54000", "payload is 1040385 bytes, the limit is 1040384")]
     [InlineData("SELECT rule_webhook_publish_nats(1, to_jsonb(repeat('x', 100000000)))", "54000", "payload is larger than 1040384 bytes")]
