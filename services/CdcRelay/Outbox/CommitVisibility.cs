@@ -7,7 +7,7 @@ namespace RuleEngineNats.CdcRelay.Outbox;
 /// standby, as long before as the standby takes. Whoever hears of an event may look at once for what it tells of: the delivery worker for the call
 /// row and the webhook that the same transaction wrote, others for the rows of the application.
 /// </summary>
-internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, TimeProvider time, ILogger<CommitVisibility> logger)
+internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, TimeProvider time, ILogger<CommitVisibility> logger) : IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(0.5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
@@ -15,6 +15,7 @@ internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, Time
 
     // What was seen once stays seen, and one look sees all that committed until then: a backlog costs one.
     private TransactionSnapshot _seen = TransactionSnapshot.Nothing;
+    private NpgsqlCommand? _look;
 
     /// <summary>Returns when a query that begins afterwards sees the transaction. Rows are held back in the order of their commits.</summary>
     public async ValueTask WaitAsync(ulong xid, CancellationToken cancellationToken)
@@ -43,10 +44,24 @@ internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, Time
         }
     }
 
+    public async ValueTask DisposeAsync()
+    {
+        if (_look is { Connection: { } connection })
+        {
+            await connection.DisposeAsync();
+        }
+    }
+
+    // Prepared on a connection of its own: it runs for nearly every commit.
     private async Task<TransactionSnapshot> LookAsync(CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand("SELECT pg_current_snapshot()::text");
-        return TransactionSnapshot.Parse((string)(await command.ExecuteScalarAsync(cancellationToken))!);
+        if (_look is null)
+        {
+            _look = new("SELECT pg_current_snapshot()::text", await dataSource.OpenConnectionAsync(cancellationToken));
+            await _look.PrepareAsync(cancellationToken);
+        }
+
+        return TransactionSnapshot.Parse((string)(await _look.ExecuteScalarAsync(cancellationToken))!);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "transaction {Xid} is committed and still not visible; its events and later ones wait (does a synchronous standby answer?)")]
