@@ -9,8 +9,8 @@ namespace RuleEngineNats.ServiceDefaults;
 
 internal static class Telemetry
 {
-    // The runtime, ASP.NET Core and HttpClient report by themselves since .NET 9: no instrumentation packages are needed.
-    private static readonly string[] Sources = ["RuleEngineNats", "Microsoft.AspNetCore", "System.Net.Http", "NATS.Net", "Npgsql"];
+    // The runtime and HttpClient report by themselves since .NET 9, without a package; ASP.NET Core 10 names its spans and fills them in only with one.
+    private static readonly string[] Sources = ["RuleEngineNats", "System.Net.Http", "NATS.Net", "Npgsql"];
 
     private static readonly string[] Meters =
     [
@@ -30,20 +30,34 @@ internal static class Telemetry
         // Without anywhere to send them spans would only cost: with a listener the NATS client makes one for every message.
         if (!string.IsNullOrWhiteSpace(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
         {
-            telemetry.WithTracing(tracing => tracing.AddSource(Sources).AddProcessor<HealthRequestsAreNoTraces>());
+            telemetry.WithTracing(tracing => tracing.AddSource(Sources).AddAspNetCoreInstrumentation().AddProcessor<HousekeepingIsNoTrace>());
             telemetry.UseOtlpExporter();
         }
     }
 
-    /// <summary>Probes come every few seconds and would bury the traces that matter.</summary>
-    private sealed class HealthRequestsAreNoTraces : BaseProcessor<Activity>
+    /// <summary>
+    /// Probes come every few seconds, and statements of a service's own loops (claims, marks, leases) many a second: they would bury the traces that
+    /// matter. What is part of a request or an event has its span above it and stays.
+    /// </summary>
+    private sealed class HousekeepingIsNoTrace : BaseProcessor<Activity>
     {
         public override void OnEnd(Activity data)
         {
-            if (data.GetTagItem("url.path") is string path && path.StartsWith(HealthEndpoints.Prefix, StringComparison.Ordinal))
+            var top = data;
+            while (top.Parent is { } parent)
+            {
+                top = parent;
+            }
+
+            if (IsProbe(top) || IsLoneStatement(top))
             {
                 data.ActivityTraceFlags &= ~ActivityTraceFlags.Recorded;
             }
         }
+
+        private static bool IsProbe(Activity top)
+            => top.GetTagItem("url.path") is string path && path.StartsWith(HealthEndpoints.Prefix, StringComparison.Ordinal);
+
+        private static bool IsLoneStatement(Activity top) => top.Source.Name == "Npgsql" && top.ParentSpanId == default;
     }
 }

@@ -17,8 +17,9 @@ public static class MessagingRegistration
     public static TBuilder AddMessaging<TBuilder>(this TBuilder builder)
         where TBuilder : IHostApplicationBuilder
     {
-        // An acknowledgement is the end of its publish, which has a span; one of its own would double the number of spans and say nothing.
-        NatsInstrumentationOptions.Default.Filter = static context => !context.Subject.StartsWith("_INBOX.", StringComparison.Ordinal);
+        // Acknowledgements and pulls ($JS.ACK, $JS.API, answers to _INBOX) belong to a publish or a delivery, which has its span: more of them would bury it.
+        NatsInstrumentationOptions.Default.Filter = static context =>
+            !context.Subject.StartsWith("_INBOX.", StringComparison.Ordinal) && !context.Subject.StartsWith("$JS.", StringComparison.Ordinal);
         builder.Services.AddOptions<MessagingOptions>().BindConfiguration(MessagingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<ConfigWatcher>();
