@@ -25,12 +25,16 @@ var webhooks = new[]
     await DemoWebhook.RegisterAsync(database, $"demo-{run}-second", receiver, "/second", subject, limit.Token),
 };
 
+var warmUp = await DemoWebhook.RegisterAsync(database, $"demo-{run}-warm-up", receiver, "/warm-up", $"{subject}.warm-up", limit.Token);
+await SqlPublisher.WarmUpAsync(database, warmUp, limit.Token);
+await receiver.WaitForAsync(received => received.At(warmUp.Path).Count() >= SqlPublisher.WarmUps, "the deliveries that warm the services up");
+
 Console.WriteLine($"publishing to {subject}, which two webhooks want");
 var sent = new SentEvents();
 await SqlPublisher.PublishAsync(database, webhooks[0], sent, limit.Token);
 await GrpcPublisher.PublishAsync(endpoints.Publish, webhooks[0], sent, limit.Token);
 await receiver.WaitForAsync(
-    received => received.Requests.Select(request => (request.Path, request.Id)).Distinct().Count() >= sent.Committed * webhooks.Length,
+    received => webhooks.Sum(webhook => received.At(webhook.Path).Select(request => request.Id).Distinct().Count()) >= sent.Committed * webhooks.Length,
     $"{sent.Committed * webhooks.Length} deliveries");
 
 await using var nats = new NatsClient(endpoints.Nats);

@@ -11,8 +11,19 @@ internal static class SqlPublisher
     public const int Events = 1_000;
     public const int RolledBack = Events / 10;
     public const int Repeats = 50;
+    public const int WarmUps = 50;
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>Services that have just started compile what they run: without these, the first second would be what the latency shows.</summary>
+    public static async Task WarmUpAsync(NpgsqlDataSource database, DemoWebhook webhook, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        for (var i = 0; i < WarmUps; i++)
+        {
+            await SayAsync(connection, webhook, string.Create(CultureInfo.InvariantCulture, $"warm-up-{i}"), cancellationToken);
+        }
+    }
 
     public static async Task PublishAsync(NpgsqlDataSource database, DemoWebhook webhook, SentEvents sent, CancellationToken cancellationToken)
     {
