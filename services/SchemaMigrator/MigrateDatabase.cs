@@ -5,11 +5,27 @@ using Npgsql;
 
 namespace RuleEngineNats.SchemaMigrator;
 
-/// <summary>Waits for the database, takes the advisory lock, applies what is missing, each migration in its own transaction.</summary>
+/// <summary>
+/// Waits for the database, takes the advisory lock and applies what is missing, all in one transaction: whoever uses the database meanwhile sees
+/// the schema of before or that of after, and a failure leaves it as it was.
+/// </summary>
 internal sealed partial class MigrateDatabase(IConfiguration configuration, TimeProvider time, ILogger<MigrateDatabase> logger)
 {
     // "rule-sql" as a number. Advisory locks are per database, so only migrators of the same database wait for each other.
     private const long LockKey = 0x72756C652D73716C;
+
+    // In a deadlock with one of the database's users this side must be the one that gives in. It looks for one at once, where it may say so, and waits for
+    // a lock for less than the second after which the others look; then it lets go of everything, and those queued behind it go first. Every publish
+    // reads rule_webhooks before it locks anything else: whoever has this table meets no publisher at another.
+    private static readonly Migration Gate = new("the lock that keeps publishers out", "", "", """
+        SELECT set_config('lock_timeout', '500ms', true),
+               CASE WHEN has_parameter_privilege('deadlock_timeout', 'SET') THEN set_config('deadlock_timeout', '1ms', true) END;
+        DO $$ BEGIN
+            IF to_regclass('public.rule_webhooks') IS NOT NULL THEN
+                LOCK TABLE public.rule_webhooks IN ACCESS EXCLUSIVE MODE;
+            END IF;
+        END $$;
+        """);
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
@@ -69,19 +85,51 @@ internal sealed partial class MigrateDatabase(IConfiguration configuration, Time
             return MigrationOutcome.Drift;
         }
 
-        var missing = migrations.Where(migration => !recorded.TryGetValue(migration.Version, out var checksum) || checksum is null).ToList();
-        foreach (var migration in missing)
+        var missing = Missing(migrations, recorded);
+        if (missing.Count > 0)
         {
-            var clock = Stopwatch.StartNew();
-            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            await ExecuteAsync(connection, migration, cancellationToken);
-            await RecordAsync(connection, migration, cancellationToken);
-            await transaction.CommitAsync(cancellationToken);
-            LogApplied(migration.File, clock.ElapsedMilliseconds);
+            await ApplyAtOnceAsync(connection, missing, cancellationToken);
         }
 
         LogUpToDate(migrations.Count, missing.Count);
         return MigrationOutcome.UpToDate;
+    }
+
+    private static List<Migration> Missing(IReadOnlyList<Migration> migrations, Dictionary<string, string?> recorded)
+    {
+        var changed = migrations.Any(migration => recorded.GetValueOrDefault(migration.Version) != migration.Checksum);
+        return [.. migrations.Where(migration => changed && (migration.Repeatable || recorded.GetValueOrDefault(migration.Version) is null))];
+    }
+
+    private async Task ApplyAtOnceAsync(NpgsqlConnection connection, IReadOnlyList<Migration> missing, CancellationToken cancellationToken)
+    {
+        var start = time.GetTimestamp();
+        while (true)
+        {
+            var applied = new List<(string File, long Milliseconds)>();
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            try
+            {
+                await ExecuteAsync(connection, Gate, cancellationToken);
+                foreach (var migration in missing)
+                {
+                    var clock = Stopwatch.StartNew();
+                    await ExecuteAsync(connection, migration, cancellationToken);
+                    await RecordAsync(connection, migration, cancellationToken);
+                    applied.Add((migration.File, clock.ElapsedMilliseconds));
+                }
+
+                await transaction.CommitAsync(cancellationToken);
+                applied.ForEach(file => LogApplied(file.File, file.Milliseconds));
+                return;
+            }
+            catch (MigrationFailedException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected && time.GetElapsedTime(start) < Patience)
+            {
+                await transaction.RollbackAsync(cancellationToken);
+                LogBusy(e.File, e.Line, e.Message);
+                await Task.Delay(Pause, time, cancellationToken);
+            }
+        }
     }
 
     private async Task<MigrationOutcome> VerifyAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
@@ -125,7 +173,7 @@ internal sealed partial class MigrateDatabase(IConfiguration configuration, Time
 
     private bool Drifted(IReadOnlyList<Migration> migrations, Dictionary<string, string?> recorded)
     {
-        var drifted = migrations.Where(migration =>
+        var drifted = migrations.Where(migration => !migration.Repeatable &&
             recorded.TryGetValue(migration.Version, out var checksum) && checksum is not null && checksum != migration.Checksum).ToList();
         foreach (var migration in drifted)
         {
@@ -238,6 +286,9 @@ internal sealed partial class MigrateDatabase(IConfiguration configuration, Time
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{File} was applied with checksum {Recorded}, this build has {Checksum}. Migrations are forward-only: add the next one instead of changing an applied one")]
     private partial void LogDrift(string file, string recorded, string checksum);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{File} line {Line} has to wait for the database's other users and is tried again: {Error}")]
+    private partial void LogBusy(string file, int line, string error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{File} line {Line}: {Error} {Detail}")]
     private partial void LogFailed(string file, int line, string error, string detail);

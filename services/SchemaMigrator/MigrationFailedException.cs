@@ -10,5 +10,7 @@ internal sealed class MigrationFailedException(string file, int line, PostgresEx
 
     public int Line { get; } = line;
 
+    public string SqlState => inner.SqlState;
+
     public string Detail { get; } = string.Join(' ', new[] { inner.Detail, inner.Hint, inner.Where }.Where(part => !string.IsNullOrEmpty(part)));
 }

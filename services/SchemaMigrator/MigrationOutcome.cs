@@ -6,13 +6,13 @@ public enum MigrationOutcome
     /// <summary>The database has every migration (and, with <c>--verify</c>, applying them again changes nothing).</summary>
     UpToDate = 0,
 
-    /// <summary>A statement failed; its migration was rolled back and those after it were not tried.</summary>
+    /// <summary>A statement failed; the database is as it was before.</summary>
     Failed = 1,
 
     /// <summary>No connection string, or no answer from the database in time.</summary>
     Unavailable = 2,
 
-    /// <summary>A migration was applied with another text than this build has. Migrations are forward-only: add the next one instead.</summary>
+    /// <summary>A file of sql/migrations was applied with another text than this build has. They are forward-only: add the next one instead.</summary>
     Drift = 3,
 
     /// <summary>With <c>--verify</c>: applying the migrations again would change something.</summary>
