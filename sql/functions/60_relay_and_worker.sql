@@ -17,7 +17,7 @@ BEGIN
     RETURN v_marked;
 END $$;
 COMMENT ON FUNCTION rule_nats_mark_stored(bigint[], text[], bigint[], boolean[], double precision[]) IS
-'Marks pending events as stored, in one batch: arrays of the same length. A stream and a sequence of at least 1 are required (CHECK state_and_place_agree). Rows already finished stay as they are; returns how many were marked.';
+'Marks pending events as stored, in one batch: arrays of the same length. A stream and a sequence of at least 1 are required (state_and_place_agree). Rows already finished stay as they are; returns how many were marked.';
 
 CREATE OR REPLACE FUNCTION rule_nats_mark_refused(p_publish_ids bigint[], p_reasons text[])
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
