@@ -15,8 +15,15 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
 {
     private const int Writers = 4;
     private const int PerTransaction = 10;
+    private const int LoadBlock = 10_000;
 
     private static readonly string Payload = $$"""{"data": "{{new string('x', 1000)}}"}""";
+
+    // The columns that a publish fills, into a table with the history's columns and indexes and nothing else.
+    private static readonly string BareInsert = $"""
+        INSERT INTO bench_bare (publish_id, webhook_id, subject, payload, triggered_by, stream_name, body_sha256, nats_msg_id, config_id)
+        VALUES (nextval('bench_bare_id'), 1, 'webhooks.bench', '{Payload}'::jsonb, 'bench', 'WEBHOOKS', '\x{new string('0', 64)}', 'p0123456789ab_123456', 1);
+        """;
 
     private readonly PostgresServer _postgres;
     private readonly NatsServer _nats;
@@ -49,6 +56,11 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         await using var enable = database.CreateCommand("SELECT rule_webhook_enable_nats($1, NULL, 'nats')");
         enable.Parameters.Add(new() { Value = webhookId });
         await enable.ExecuteNonQueryAsync();
+        await using var bare = database.CreateCommand("""
+            CREATE TABLE bench_bare (LIKE rule_nats_publish_history INCLUDING DEFAULTS INCLUDING INDEXES) WITH (fillfactor = 45);
+            CREATE SEQUENCE bench_bare_id
+            """);
+        await bare.ExecuteNonQueryAsync();
         return new(postgres, nats, database, relay, webhookId);
     }
 
@@ -56,6 +68,10 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
     [
         new("SQL publish, 10 a transaction, 4 writers, committed and stored", null, time => RunAsync(time, PerTransaction, perSecond: null)),
         new("SQL publish, one a transaction, 1,000/s asked, commit to PubAck", null, time => RunAsync(time, 1, perSecond: 1000)),
+        new("RFC-0007 load block, 10,000 calls in one DO, committed", null, async _ => (await LoadBlockAsync()).Committed),
+        new("RFC-0007 load block, 10,000 calls in one DO, commit to all stored", null, async _ => (await LoadBlockAsync()).Stored),
+        PgBenchRow(16),
+        PgBenchRow(100),
     ];
 
     public async ValueTask DisposeAsync()
@@ -68,22 +84,58 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
 
     private async Task<Run> RunAsync(TimeSpan time, int perTransaction, int? perSecond)
     {
-        await using var newest = _database.CreateCommand("SELECT coalesce(max(publish_id), 0) FROM rule_nats_publish_history");
-        var before = (long)(await newest.ExecuteScalarAsync())!;
+        var before = await NewestAsync();
         var clock = Stopwatch.StartNew();
         var published = await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => WriteAsync(clock, time, perTransaction, perSecond / (double)Writers)));
-        await Wait.UntilAsync(
-            async () =>
-            {
-                await using var pending = _database.CreateCommand("SELECT NOT EXISTS (SELECT FROM rule_nats_publish_history WHERE publish_id > $1 AND state <> 'stored')");
-                pending.Parameters.Add(new() { Value = before });
-                return (bool)(await pending.ExecuteScalarAsync())!;
-            },
-            "every event is stored",
-            TimeSpan.FromMinutes(5));
+        await StoredAsync(before);
         var elapsed = clock.Elapsed;
         return Run.Of(published.Sum(), elapsed, await LatenciesAsync(before));
     }
+
+    private async Task<(Run Committed, Run Stored)> LoadBlockAsync()
+    {
+        var before = await NewestAsync();
+        var clock = Stopwatch.StartNew();
+        // Statements take no parameters inside of DO: the id and the payload are ours.
+        await using (var block = _database.CreateCommand($"""
+            DO $$ BEGIN FOR i IN 1..{LoadBlock} LOOP PERFORM rule_webhook_call_unified({_webhookId}, jsonb_build_object('index', i, 'timestamp', now())); END LOOP; END $$
+            """))
+        {
+            await block.ExecuteNonQueryAsync();
+        }
+
+        var committed = clock.Elapsed;
+        await StoredAsync(before);
+        var stored = clock.Elapsed - committed;
+        return (Run.Of(LoadBlock, committed, []), Run.Of(LoadBlock, stored, await LatenciesAsync(before)));
+    }
+
+    private Row PgBenchRow(int clients) => new(
+        $"SQL publish, one a transaction, pgbench with {clients} clients, committed", 0.6,
+        async time =>
+        {
+            var before = await NewestAsync();
+            var perSecond = await PgBench.RunAsync(_database.ConnectionString, $"SELECT rule_webhook_publish_nats({_webhookId}, '{Payload}'::jsonb);", clients, time);
+            await StoredAsync(before);
+            return Run.Of(1, TimeSpan.FromSeconds(1 / perSecond), await LatenciesAsync(before));
+        },
+        async time => Run.Of(1, TimeSpan.FromSeconds(1 / await PgBench.RunAsync(_database.ConnectionString, BareInsert, clients, time)), []));
+
+    private async Task<long> NewestAsync()
+    {
+        await using var newest = _database.CreateCommand("SELECT coalesce(max(publish_id), 0) FROM rule_nats_publish_history");
+        return (long)(await newest.ExecuteScalarAsync())!;
+    }
+
+    private Task StoredAsync(long after) => Wait.UntilAsync(
+        async () =>
+        {
+            await using var pending = _database.CreateCommand("SELECT NOT EXISTS (SELECT FROM rule_nats_publish_history WHERE publish_id > $1 AND state <> 'stored')");
+            pending.Parameters.Add(new() { Value = after });
+            return (bool)(await pending.ExecuteScalarAsync())!;
+        },
+        "every event is stored",
+        TimeSpan.FromMinutes(5));
 
     private async Task<int> WriteAsync(Stopwatch clock, TimeSpan time, int perTransaction, double? perSecond)
     {

@@ -49,6 +49,16 @@ public sealed class PostgresServer : IAsyncDisposable
         return server;
     }
 
+    /// <summary>Where a program of the installed PostgreSQL is: Debian keeps them out of the PATH.</summary>
+    public static string Binary(string name)
+    {
+        const string Debian = "/usr/lib/postgresql";
+        var newest = Directory.Exists(Debian)
+            ? Directory.GetDirectories(Debian).OrderByDescending(folder => int.TryParse(Path.GetFileName(folder), out var version) ? version : 0).FirstOrDefault()
+            : null;
+        return newest is not null && File.Exists(Path.Combine(newest, "bin", name)) ? Path.Combine(newest, "bin", name) : name;
+    }
+
     public string ConnectionString(string database) => new NpgsqlConnectionStringBuilder
     {
         Host = "127.0.0.1",
@@ -124,15 +134,6 @@ public sealed class PostgresServer : IAsyncDisposable
         await _process.DisposeAsync();
         await RunAsync("rm", ["-rf", _folder.FullName], asOwner: false);
         _creating.Dispose();
-    }
-
-    private static string Binary(string name)
-    {
-        const string Debian = "/usr/lib/postgresql";
-        var newest = Directory.Exists(Debian)
-            ? Directory.GetDirectories(Debian).OrderByDescending(folder => int.TryParse(Path.GetFileName(folder), out var version) ? version : 0).FirstOrDefault()
-            : null;
-        return newest is not null && File.Exists(Path.Combine(newest, "bin", name)) ? Path.Combine(newest, "bin", name) : name;
     }
 
     // PostgreSQL refuses to run as root.
