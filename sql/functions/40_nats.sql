@@ -221,6 +221,75 @@ END $$;
 COMMENT ON FUNCTION rule_nats_stats(integer, integer) IS
 'Publish statistics of one webhook or of all, over the last 1 to 8,760 hours. total_published counts pending rows too; success_rate_pct is of the finished ones, null when there are none.';
 
+CREATE OR REPLACE FUNCTION rule_nats_webhooks_list()
+RETURNS TABLE (webhook_id integer, webhook_name text, nats_subject text, publish_mode text, config_name text, total_published bigint, success_rate numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT w.webhook_id, w.webhook_name, w.nats_subject, w.publish_mode, coalesce(c.config_name, 'default'), s.total_published, s.success_rate_pct
+      FROM rule_webhooks w
+      JOIN nats_publish_summary s ON s.webhook_id = w.webhook_id
+      LEFT JOIN rule_nats_config c ON c.config_id = w.nats_config_id
+     ORDER BY w.webhook_name
+$$;
+COMMENT ON FUNCTION rule_nats_webhooks_list() IS
+'The NATS-enabled webhooks by name, with the number of events the history has of each (pending ones too) and the share of the finished ones that was stored: success_rate is null while none is.';
+
+-- What the two cleanup functions share. One pass over what is old, deleted in batches of 5,000.
+CREATE OR REPLACE FUNCTION rule_nats_history_delete(p_published_before timestamptz, p_expired_before timestamptz, p_keep_failed boolean)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    c_batch constant integer := 5000;
+    v_old refcursor;
+    v_ids bigint[] := '{}';
+    v_id bigint;
+    v_batch integer;
+    v_removed bigint := 0;
+BEGIN
+    OPEN v_old FOR
+        SELECT h.publish_id FROM rule_nats_publish_history h
+         WHERE h.published_at < p_published_before AND h.expires_at < p_expired_before
+           AND (h.state = 'stored' OR (h.state = 'refused' AND NOT p_keep_failed))
+           -- The reconciler may still have to publish it again.
+           AND (h.stored_at IS NULL OR h.stored_at < clock_timestamp() - interval '10 minutes');
+    LOOP
+        FETCH v_old INTO v_id;
+        IF FOUND THEN
+            v_ids := v_ids || v_id;
+        END IF;
+        IF cardinality(v_ids) = c_batch OR (v_id IS NULL AND v_ids <> '{}') THEN
+            DELETE FROM rule_nats_publish_history h
+             WHERE h.publish_id = ANY (ARRAY(
+                SELECT l.publish_id FROM rule_nats_publish_history l WHERE l.publish_id = ANY (v_ids) AND l.state <> 'pending' FOR UPDATE SKIP LOCKED));
+            GET DIAGNOSTICS v_batch = ROW_COUNT;
+            v_removed := v_removed + v_batch;
+            v_ids := '{}';
+        END IF;
+        EXIT WHEN v_id IS NULL;
+    END LOOP;
+    CLOSE v_old;
+    RETURN v_removed;
+END $$;
+COMMENT ON FUNCTION rule_nats_history_delete(timestamptz, timestamptz, boolean) IS
+'Internal: deletes finished events of before both times, in batches of 5,000. Never pending ones, nor what was stored in the last 10 minutes.';
+
+CREATE OR REPLACE FUNCTION rule_nats_cleanup_expired()
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    RETURN rule_nats_history_delete('infinity', now(), false);
+END $$;
+COMMENT ON FUNCTION rule_nats_cleanup_expired() IS
+'Deletes finished events whose expires_at is over, in batches of 5,000, and returns how many. Never a pending one. Nobody has to call it: rule_nats_history_maintain drops partitions that have expired as a whole.';
+
+CREATE OR REPLACE FUNCTION rule_nats_cleanup_old_history(p_older_than interval DEFAULT '30 days', p_keep_failed boolean DEFAULT true)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF p_older_than IS NULL OR p_older_than < interval '0' THEN
+        RAISE EXCEPTION 'p_older_than: must be 0 or longer' USING ERRCODE = '22023';
+    END IF;
+    RETURN rule_nats_history_delete(now() - p_older_than, 'infinity', coalesce(p_keep_failed, true));
+END $$;
+COMMENT ON FUNCTION rule_nats_cleanup_old_history(interval, boolean) IS
+'Deletes events published longer ago than p_older_than, refused ones only with p_keep_failed => false, in batches of 5,000, and returns how many. Never a pending one, nor what was stored in the last 10 minutes.';
+
 CREATE OR REPLACE FUNCTION rule_nats_consumer_update_stats(
     p_stream_name text, p_consumer_name text, p_messages_delivered bigint, p_messages_acknowledged bigint, p_messages_pending bigint,
     p_avg_processing_time_ms numeric DEFAULT NULL)

@@ -55,10 +55,11 @@ BEGIN
     FOR v_grant IN
         SELECT r.role, g.what
           FROM (VALUES
-            ('rule_publisher', 'EXECUTE ON FUNCTION rule_webhook_publish_nats, rule_webhook_call_unified, rule_webhook_enqueue, rule_nats_msg_id,
-                rule_nats_subject_check, rule_nats_subject_covers, rule_nats_message_id_check, rule_nats_init, rule_webhook_get'),
+            ('rule_publisher rule_admin', 'EXECUTE ON FUNCTION rule_webhook_publish_nats, rule_webhook_call_unified, rule_nats_accept_event, rule_nats_publish_status,
+                rule_nats_publish_wait, rule_webhook_enqueue, rule_webhook_call, rule_webhook_call_with_http, rule_nats_init'),
+            ('rule_publisher', 'EXECUTE ON FUNCTION rule_nats_msg_id, rule_nats_subject_check, rule_nats_subject_covers, rule_nats_message_id_check, rule_webhook_get'),
             ('rule_relay', 'EXECUTE ON FUNCTION rule_nats_mark_stored, rule_nats_mark_refused, rule_nats_park, rule_nats_scan_pending, rule_nats_parked_destinations, rule_nats_parked_due,
-                rule_nats_mark_restored, rule_nats_history_maintain, rule_nats_subject_check, rule_nats_subject_covers,
+                rule_nats_mark_restored, rule_nats_history_maintain, rule_webhook_purge_expired, rule_nats_subject_check, rule_nats_subject_covers,
                 rule_nats_msg_id'),
             ('rule_relay', 'SELECT (config_id, config_name, nats_url, nats_cluster_urls, auth_type, auth_credentials_file, tls_enabled, tls_cert_file,
                 tls_key_file, tls_ca_file, max_connections, connection_timeout_ms, reconnect_delay_ms, max_reconnect_attempts, jetstream_enabled,
@@ -82,12 +83,13 @@ BEGIN
             ('rule_admin', 'SELECT ON rule_webhook_calls, rule_webhook_call_history, rule_webhook_queue, rule_nats_publish_history, rule_nats_message_keys,
                 rule_nats_relay_state, rule_nats_relay_parked, schema_migrations, webhook_recent_failures, nats_recent_failures'),
             ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_register, rule_webhook_update, rule_webhook_delete, rule_webhook_secret_set, rule_webhook_secret_get,
-                rule_webhook_secret_delete, rule_webhook_retry, rule_webhook_disable, rule_webhook_enqueue, rule_webhook_publish_nats, rule_webhook_call_unified,
-                rule_nats_configure, rule_nats_stream_create, rule_webhook_enable_nats, rule_webhook_disable_nats, rule_nats_init, rule_nats_history_maintain'),
+                rule_webhook_secret_delete, rule_webhook_retry, rule_webhook_process_retries, rule_webhook_call_status, rule_webhook_disable,
+                rule_nats_configure, rule_nats_stream_create, rule_webhook_enable_nats, rule_webhook_disable_nats, rule_nats_history_maintain,
+                rule_nats_cleanup_expired, rule_nats_cleanup_old_history, rule_webhook_cleanup_old_calls, rule_webhook_purge_expired'),
             ('rule_admin', 'USAGE ON SEQUENCE rule_webhooks_webhook_id_seq, rule_webhook_secrets_secret_id_seq, rule_nats_config_config_id_seq,
                 rule_nats_streams_stream_id_seq, rule_nats_consumer_stats_consumer_id_seq'),
             ('rule_stats rule_admin', 'SELECT ON webhook_status_summary, webhook_performance_stats, nats_publish_summary, nats_performance_stats, rule_nats_consumer_stats'),
-            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_nats_stats, rule_nats_config_info, rule_webhook_list, rule_webhook_get')
+            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_nats_stats, rule_nats_config_info, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP
