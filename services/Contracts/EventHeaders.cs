@@ -36,6 +36,9 @@ public static class EventHeaders
     /// <summary>The CloudEvents version this project writes.</summary>
     public const string CloudEventSpecVersionValue = "1.0";
 
+    /// <summary>CloudEvents extension attribute: the execution of the rule that published the event (<c>rule_execution_id</c>), where there was one.</summary>
+    public const string RuleExecutionId = "ce-ruleexecutionid";
+
     /// <summary>W3C trace context of the publish; the delivery continues it.</summary>
     public const string TraceParent = "traceparent";
 }

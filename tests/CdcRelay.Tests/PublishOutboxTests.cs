@@ -19,7 +19,8 @@ public sealed class PublishOutboxTests
         await using var command = connection.CreateCommand();
         command.CommandText = $$"""
             SELECT set_config('rule.traceparent', '{{Trace}}', false);
-            SELECT rule_webhook_publish_nats({{webhook}}, '{"b": 1.50,  "a": "ü€\"", "big": 9007199254740993}', 'order-1');
+            SELECT rule_webhook_publish_nats({{webhook}}, '{"b": 1.50,  "a": "ü€\"", "big": 9007199254740993}', 'order-1',
+                '{"X-Tenant": "it''s", "CE-Type": "order.created"}', 'big orders', 42);
             """;
         await command.ExecuteNonQueryAsync();
         await outbox.NothingPendingAsync(relay);
@@ -32,6 +33,9 @@ public sealed class PublishOutboxTests
         Assert.Equal("WEBHOOKS", message.Headers[EventHeaders.ExpectedStream].ToString());
         Assert.Equal($"{webhook}", message.Headers[EventHeaders.WebhookId].ToString());
         Assert.Equal(message.Id, message.Headers[EventHeaders.CloudEventId].ToString());
+        Assert.Equal("it's", message.Headers["X-Tenant"].ToString());
+        Assert.Equal("order.created", message.Headers[EventHeaders.CloudEventType].ToString());
+        Assert.Equal("42", message.Headers[EventHeaders.RuleExecutionId].ToString());
         Assert.Equal(Trace.Split('-')[1], message.Headers[EventHeaders.TraceParent].ToString().Split('-')[1]);
 
         var row = await outbox.ScalarAsync<string>("SELECT concat_ws(' ', stream_name, sequence_number, duplicate, success, attempts, latency_ms >= 0, stored_at IS NOT NULL) FROM rule_nats_publish_history");
@@ -149,11 +153,16 @@ public sealed class PublishOutboxTests
         var webhook = await outbox.RegisterAsync("orders");
         await outbox.PublishAsync(webhook, """{"n": "before the slot"}""");
         var refused = await outbox.PublishAsync(await outbox.RegisterAsync("homeless", "elsewhere.orders"), """{"n": "no stream"}""");
+        await outbox.ExecuteAsync("""
+            INSERT INTO rule_webhook_calls (webhook_id, payload, status, created_at, completed_at)
+            SELECT 1, '{}', 'success', now() - interval '8 days', now() - interval '8 days' FROM generate_series(1, 6000)
+            """);
         var login = new Npgsql.NpgsqlConnectionStringBuilder(outbox.ConnectionString) { Username = "relay_login" }.ConnectionString;
         var relay = await outbox.StartRelayAsync(settings: [("ConnectionStrings__rules", login), ("Relay__MaintainInterval", "00:00:01")]);
         await outbox.StoredAsync(await outbox.PublishAsync(webhook, """{"n": "after it"}"""), relay);
         await Wait.UntilAsync(async () => await outbox.CountAsync("stored") == 2, "both are stored");
         await Wait.UntilAsync(async () => await outbox.ScalarAsync<int>("SELECT attempts FROM rule_nats_publish_history WHERE publish_id = $1", refused) > 1, "the third is tried again");
+        await Wait.UntilAsync(async () => await outbox.ScalarAsync<long>("SELECT count(*) FROM rule_webhook_calls") == 0, "what is older than its retention is purged");
         Assert.True(await outbox.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'relay_login' AND backend_type = 'walsender')"));
         Assert.DoesNotContain("permission denied", relay.Output, StringComparison.Ordinal);
     }

@@ -43,6 +43,27 @@ public sealed class KillTests(ITestOutputHelper output)
         },
         (graph, kill) => graph.Workers[kill % 2].RestartAsync());
 
+    [Fact]
+    public async Task Mode_both_delivers_through_the_queue_while_nats_server_is_down_and_not_again_when_it_is_up()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(4));
+        await using var graph = await ServiceGraph.StartAsync(cancellationToken: limit.Token);
+        var webhook = await graph.RegisterAsync("both", "both", limit.Token);
+        await graph.ScalarAsync<int>("UPDATE rule_webhooks SET queue_grace = '1 second' WHERE webhook_id = $1 RETURNING 1", [webhook.Id], limit.Token);
+        await graph.Nats.KillAsync();
+        Assert.True(await graph.ScalarAsync<bool>("SELECT (rule_webhook_call_unified($1, '{}', 'first') ->> 'success')::boolean", [webhook.Id], limit.Token));
+        await graph.Receiver.WaitForAsync(received => received.At(webhook.Path).Any(), "the queue delivers");
+        Assert.Equal("pending", await graph.ScalarAsync<string>("SELECT rule_nats_publish_status('first') ->> 'state'", [], limit.Token));
+        await graph.Nats.RestartAsync(limit.Token);
+        Assert.Equal("stored", await graph.ScalarAsync<string>(
+            "SELECT rule_nats_publish_wait((rule_nats_publish_status('first') ->> 'publish_id')::bigint, '1 minute') ->> 'state'", [], limit.Token));
+
+        // One that the stream brings is there, and the first one is still alone.
+        await graph.ScalarAsync<string>("SELECT rule_webhook_publish_nats($1, '{}', 'last') ->> 'state'", [webhook.Id], limit.Token);
+        await graph.Receiver.WaitForAsync(received => received.At(webhook.Path).Any(request => request.Id == $"{webhook.Id}_last"), "the stream delivers");
+        Assert.Equal([$"{webhook.Id}_first", $"{webhook.Id}_last"], graph.Receiver.At(webhook.Path).Select(request => request.Id));
+    }
+
     private async Task RunAsync(int workers, Func<ServiceGraph, GraphWebhook, int, Task> killAsync, Func<ServiceGraph, int, Task> restartAsync)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(4));

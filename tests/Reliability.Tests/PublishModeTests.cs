@@ -58,6 +58,51 @@ public sealed class PublishModeTests(SharedGraph shared)
         await NothingMoreComesAsync(webhook, 1);
     }
 
+    [Theory]
+    [InlineData("queue")]
+    [InlineData("nats")]
+    public async Task Headers_rule_and_trace_begun_in_SQL_arrive_with_every_attempt(string mode)
+    {
+        const string Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        var webhook = await Graph.RegisterAsync($"context-{mode}", mode);
+        // The second attempt is the queue's in both modes.
+        Graph.Receiver.Answer(webhook.Path, 503, 200);
+        await Graph.ScalarAsync<bool>("""
+            SELECT (rule_webhook_call_unified($1, '{}', 'm-1', '{"X-Tenant": "it''s", "ce-subject": "order/17"}', 'big orders', 42, $2) ->> 'success')::boolean
+            """, [webhook.Id, Trace]);
+        await Graph.Receiver.WaitForAsync(received => received.At(webhook.Path).Count() == 2, "the event arrives, and again");
+        Assert.All(Graph.Receiver.At(webhook.Path), request =>
+        {
+            Assert.Equal(
+                ("it's", "order/17", "42"),
+                (request.Headers["X-Tenant"], request.Headers["ce-subject"], request.Headers["ce-ruleexecutionid"]));
+            Assert.Equal(Trace.Split('-')[1], request.Headers["traceparent"].Split('-')[1]);
+        });
+        await FinishedAsync(webhook, 1);
+        Assert.Equal("failed,delivered", await Graph.ScalarAsync<string>("""
+            SELECT string_agg(a ->> 'outcome', ',') FROM rule_webhook_calls c, json_array_elements(rule_webhook_call_status(c.call_id) -> 'attempts') a WHERE c.webhook_id = $1
+            """, [webhook.Id]));
+    }
+
+    [Fact]
+    public async Task Both_delivers_through_the_stream_when_the_queue_has_lost_its_call()
+    {
+        var webhook = await Graph.RegisterAsync("mode-both-gone", "both");
+        Graph.Relay.Pause();
+        try
+        {
+            await CallAsync(webhook, 0);
+            Assert.Equal(1L, await Graph.ScalarAsync<long>("WITH gone AS (DELETE FROM rule_webhook_calls WHERE webhook_id = $1 RETURNING 1) SELECT count(*) FROM gone", [webhook.Id]));
+        }
+        finally
+        {
+            Graph.Relay.Resume();
+        }
+
+        await Graph.Receiver.WaitForAsync(received => received.At(webhook.Path).Any(), "the stream delivers");
+        await NothingMoreComesAsync(webhook, 1);
+    }
+
     private Task<bool> CallAsync(GraphWebhook webhook, int number)
         => Graph.ScalarAsync<bool>("SELECT (rule_webhook_call_unified($1, jsonb_build_object('number', $2::int)) ->> 'success')::boolean", [webhook.Id, number]);
 

@@ -9,7 +9,7 @@ internal static class DecodeOutboxRow
     /// <summary>What <see cref="FromQuery"/> reads, in its order; the table is to be called <c>h</c>.</summary>
     public const string Columns = """
         h.publish_id, h.enqueued_xid, h.webhook_id, h.call_id, h.subject, h.stream_name, coalesce(h.body, convert_to(h.payload::text, 'UTF8')),
-        h.body_sha256, h.headers::text, h.nats_msg_id, h.trace_parent, h.attempts, h.published_at, h.config_id
+        h.body_sha256, h.headers::text, h.nats_msg_id, h.trace_parent, h.attempts, h.published_at, h.config_id, h.rule_execution_id
         """;
 
     /// <summary>
@@ -22,7 +22,7 @@ internal static class DecodeOutboxRow
         byte[]? payload = null, body = null, sha256 = null;
         string? stream = null, headers = null, traceParent = null;
         int? webhookId = null, configId = null;
-        long? callId = null;
+        long? callId = null, ruleExecutionId = null;
         var attempts = 0;
         DateTimeOffset publishedAt = default;
         await foreach (var value in insert.NewRow.WithCancellation(cancellationToken))
@@ -47,6 +47,7 @@ internal static class DecodeOutboxRow
                 case "headers": headers = await value.Get<string>(cancellationToken); break;
                 case "nats_msg_id": natsMessageId = await value.Get<string>(cancellationToken); break;
                 case "trace_parent": traceParent = await value.Get<string>(cancellationToken); break;
+                case "rule_execution_id": ruleExecutionId = await value.Get<long>(cancellationToken); break;
                 case "attempts": attempts = await value.Get<int>(cancellationToken); break;
                 case "published_at": publishedAt = new(await value.Get<DateTime>(cancellationToken)); break;
             }
@@ -61,6 +62,7 @@ internal static class DecodeOutboxRow
             BodySha256 = sha256,
             Headers = headers,
             TraceParent = traceParent,
+            RuleExecutionId = ruleExecutionId,
             Attempts = attempts,
             CommittedAt = committedAt,
             PublishedAt = publishedAt,
@@ -79,6 +81,7 @@ internal static class DecodeOutboxRow
             BodySha256 = reader.IsDBNull(7) ? default(ReadOnlyMemory<byte>) : reader.GetFieldValue<byte[]>(7),
             Headers = reader.IsDBNull(8) ? null : reader.GetString(8),
             TraceParent = reader.IsDBNull(10) ? null : reader.GetString(10),
+            RuleExecutionId = reader.IsDBNull(14) ? null : reader.GetInt64(14),
             Attempts = reader.GetInt32(11),
             CommittedAt = publishedAt,
             PublishedAt = publishedAt,

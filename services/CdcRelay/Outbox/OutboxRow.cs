@@ -20,6 +20,8 @@ internal sealed record OutboxRow(long PublishId, ulong Xid, string Subject, Read
 
     public string? TraceParent { get; init; }
 
+    public long? RuleExecutionId { get; init; }
+
     /// <summary>How often it was tried in vain so far.</summary>
     public int Attempts { get; init; }
 

@@ -130,6 +130,7 @@ internal sealed partial class PublishOutboxRow(
             WebhookId = row.WebhookId,
             CallId = row.CallId,
             TraceParent = activity?.Id ?? row.TraceParent,
+            RuleExecutionId = row.RuleExecutionId,
             BodySha256 = row.BodySha256,
             Time = row.PublishedAt,
             Headers = headers,
@@ -159,7 +160,9 @@ internal sealed partial class PublishOutboxRow(
 
         foreach (var header in document.RootElement.EnumerateObject())
         {
-            read.Add(new(header.Name, header.Value.ValueKind is JsonValueKind.String ? header.Value.GetString()! : header.Value.GetRawText()));
+            // CloudEvents attributes take the place of ours, however they are written.
+            var name = header.Name.StartsWith("ce-", StringComparison.OrdinalIgnoreCase) ? header.Name.ToLowerInvariant() : header.Name;
+            read.Add(new(name, header.Value.ValueKind is JsonValueKind.String ? header.Value.GetString()! : header.Value.GetRawText()));
         }
 
         headers = read;

@@ -148,6 +148,7 @@ internal sealed partial class RelayTerm(
                 await using var command = dataSource.CreateCommand("SELECT rule_nats_history_maintain()");
                 var report = (string)(await command.ExecuteScalarAsync(cancellationToken))!;
                 Maintained(report);
+                await PurgeAsync(cancellationToken);
             }
             catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled)
             {
@@ -157,6 +158,22 @@ internal sealed partial class RelayTerm(
 
             await Task.Delay(options.Value.MaintainInterval, time, cancellationToken);
         }
+    }
+
+    // Each batch is a transaction of its own: nobody waits long for a row, and vacuum may follow.
+    private async Task PurgeAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand("SELECT p::text, (p ->> 'more')::boolean FROM rule_webhook_purge_expired() AS p");
+        bool more;
+        do
+        {
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            await reader.ReadAsync(cancellationToken);
+            var report = reader.GetString(0);
+            more = reader.GetBoolean(1);
+            Purged(report);
+        }
+        while (more);
     }
 
     private async Task MeasureAsync(CancellationToken cancellationToken)
@@ -189,6 +206,9 @@ internal sealed partial class RelayTerm(
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "history maintained: {Report}")]
     private partial void Maintained(string report);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "purged: {Report}")]
+    private partial void Purged(string report);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "history not maintained this time")]
     private partial void NotMaintained(Exception exception);

@@ -31,7 +31,9 @@ internal sealed class CallQueue(NpgsqlDataSource database)
             INSERT INTO rule_webhook_call_history (call_id, attempt_number, event_id, webhook_id, subject, outcome, error_message)
             SELECT call_id, attempts - 1, event_id, webhook_id, subject, 'unknown', 'the worker died during the request' FROM claimed WHERE was = 'processing'
         )
-        SELECT call_id, webhook_id, retry_count, attempts, event_id, subject, trace_parent, request_headers::text,
+        SELECT call_id, webhook_id, retry_count, attempts, event_id, subject, trace_parent,
+               CASE WHEN rule_execution_id IS NULL THEN request_headers
+                    ELSE coalesce(request_headers, '{}') || jsonb_build_object('ce-ruleexecutionid', rule_execution_id::text) END::text,
                coalesce(body, convert_to(payload::text, 'UTF8'))
           FROM claimed ORDER BY call_id
         """;
@@ -65,7 +67,7 @@ internal sealed class CallQueue(NpgsqlDataSource database)
                 CallId = callId,
                 Subject = Text(reader, 5),
                 TraceParent = Text(reader, 6),
-                Headers = EndpointHeaders.Parse(Text(reader, 7)).Values,
+                Headers = EndpointHeaders.OfEvent(Text(reader, 7)),
             }));
         }
 

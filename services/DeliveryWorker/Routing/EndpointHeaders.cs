@@ -55,6 +55,20 @@ internal sealed record EndpointHeaders(IReadOnlyList<KeyValuePair<string, string
         }
     }
 
+    /// <summary>Headers of a queued event that may go out. With those that were added on the way it may have more than the most a publisher can give.</summary>
+    public static IReadOnlyList<KeyValuePair<string, string>> OfEvent(string? json)
+    {
+        if (json is null)
+        {
+            return [];
+        }
+
+        using var document = JsonDocument.Parse(json);
+        return document.RootElement.ValueKind is JsonValueKind.Object
+            ? [.. document.RootElement.EnumerateObject().Select(header => KeyValuePair.Create(header.Name, Text(header.Value))).Where(header => MaySend(header.Key, header.Value))]
+            : [];
+    }
+
     public static EndpointHeaders Check(IReadOnlyList<KeyValuePair<string, string>> headers)
     {
         if (headers.Count > MaxCount)

@@ -22,7 +22,7 @@ internal sealed class EventHeaderSet
     public static EventHeaderSet Create(EventMessage message, TimeProvider time)
     {
         var sha256 = Hash(message);
-        var headers = new NatsHeaders(message.Headers.Count + 11)
+        var headers = new NatsHeaders(message.Headers.Count + 12)
         {
             [EventHeaders.MessageId] = message.MessageId,
             [EventHeaders.ExpectedStream] = message.ExpectedStream,
@@ -41,6 +41,11 @@ internal sealed class EventHeaderSet
         if (message.CallId is { } callId)
         {
             headers[EventHeaders.CallId] = callId.ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (message.RuleExecutionId is { } ruleExecutionId)
+        {
+            headers[EventHeaders.RuleExecutionId] = ruleExecutionId.ToString(CultureInfo.InvariantCulture);
         }
 
         if ((message.TraceParent ?? Activity.Current?.Id) is { } traceParent)

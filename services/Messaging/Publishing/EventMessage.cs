@@ -18,6 +18,9 @@ public sealed record EventMessage(string Subject, ReadOnlyMemory<byte> Body, str
     /// <summary>The queued call of the same event (publish mode <c>both</c>), if any.</summary>
     public long? CallId { get; init; }
 
+    /// <summary>The execution of the rule that published it, if any.</summary>
+    public long? RuleExecutionId { get; init; }
+
     /// <summary>W3C trace context of the publisher. Default: the current activity's.</summary>
     public string? TraceParent { get; init; }
 

@@ -43,6 +43,18 @@ public sealed class EndpointHeadersTests
         Assert.NotNull(EndpointHeaders.Check([.. Enumerable.Range(0, 65).Select(number => KeyValuePair.Create($"X-{number}", "a"))]).Problem);
     }
 
+    [Fact]
+    public void A_queued_event_keeps_its_64_headers_beside_those_that_were_added()
+    {
+        var headers = Enumerable.Range(0, 70).ToDictionary(number => $"X-{number}", _ => "a");
+        headers["Host"] = "internal";
+        headers["X-Forged"] = "a\nb";
+
+        Assert.Equal(70, EndpointHeaders.OfEvent(System.Text.Json.JsonSerializer.Serialize(headers)).Count);
+        Assert.Empty(EndpointHeaders.OfEvent(null));
+        Assert.Empty(EndpointHeaders.OfEvent("[]"));
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("")]
