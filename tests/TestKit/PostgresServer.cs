@@ -32,6 +32,14 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>The server that all tests of this process share; it ends with the process.</summary>
     public static Task<PostgresServer> StartAsync(CancellationToken cancellationToken = default) => Shared.Value.WaitAsync(cancellationToken);
 
+    /// <summary>Whether the server that is installed has the files of an extension.</summary>
+    public static bool Offers(string extension)
+    {
+        var binaries = Path.GetDirectoryName(Binary("postgres"))!;
+        string[] shared = [binaries.Replace("/lib/", "/share/", StringComparison.Ordinal).Replace("/bin", "", StringComparison.Ordinal), Path.Combine(binaries, "../share/postgresql")];
+        return shared.Any(folder => File.Exists(Path.Combine(folder, "extension", $"{extension}.control")));
+    }
+
     /// <summary>A server of the caller's own, to kill or to configure.</summary>
     /// <param name="settings">Server settings such as <c>wal_level=replica</c>; they win over the defaults here.</param>
     public static async Task<PostgresServer> StartPrivateAsync(string[]? settings = null, CancellationToken cancellationToken = default)
