@@ -30,8 +30,7 @@ public sealed class RfcExampleTests(ExampleGraph examples, ITestOutputHelper out
         await Wait.UntilAsync(() => StoredAsync(Subjects, 103), "the history says stored");
         Assert.Equal(103, receiver.At(Path).Count());
         Assert.Equal(103, receiver.At(Path).DistinctBy(request => request.Id).Count());
-        Assert.Equal(
-            100, receiver.At(Path).Select(Body).Where(body => body.StartsWith("""{"amount":""", StringComparison.Ordinal) && !body.Contains("customer_id", StringComparison.Ordinal)).Distinct().Count());
+        Assert.Equal(103, receiver.At(Path).Select(Body).Distinct().Count());
 
         var request = Assert.Single(receiver.At(Path), request => Body(request) == """{"text": "Alert: System error detected!"}""");
         Assert.Equal("POST", request.Method);

@@ -19,18 +19,6 @@ public sealed class ExampleTests
     }
 
     [Fact]
-    public async Task The_integration_test_of_Rfc_0007_passes()
-    {
-        await using var database = await SqlDatabase.CreateAsync();
-        await database.ExecuteAsync("SELECT rule_webhook_register('test', 'https://example.com/')");
-        Assert.True(await database.ScalarAsync<bool>("SELECT rule_nats_configure('test', 'nats://localhost:4222', 'none', true)"));
-        Assert.True(await database.ScalarAsync<bool>("SELECT rule_webhook_enable_nats(1, 'test.subject', 'nats', 'test')"));
-        Assert.True(await database.ScalarAsync<bool>("SELECT (rule_webhook_call_unified(1, '{\"test\": true}'::jsonb)->>'success')::boolean"));
-        Assert.True(await database.ScalarAsync<bool>("SELECT EXISTS(SELECT 1 FROM rule_nats_publish_history WHERE webhook_id = 1)"));
-        Assert.True(await database.ScalarAsync<bool>("SELECT (rule_nats_stats(1, 1)->>'total_published')::int > 0"));
-    }
-
-    [Fact]
     public async Task The_migration_queries_of_the_examples_readme_work_on_the_tables()
     {
         await using var database = await SqlDatabase.CreateAsync();
