@@ -52,15 +52,15 @@ internal static class RoleMatrix
         }
     }
 
-    // Partitions come and go with the history, and one stands for all. The pseudo-role "public" is PUBLIC.
+    // Partitions come and go with the history: those of a table are one row. The pseudo-role "public" is PUBLIC.
     private const string Objects = """
         WITH object AS (
             SELECT 1 AS place, 'schema' AS kind, n.oid, n.nspname::text AS name, ARRAY['USAGE', 'CREATE'] AS privileges
               FROM pg_namespace n WHERE n.nspname = 'public'
             UNION ALL
             SELECT CASE c.relkind WHEN 'v' THEN 3 WHEN 'S' THEN 4 ELSE 2 END,
-                   CASE c.relkind WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'table' END,
-                   c.oid, regexp_replace(c.relname, '_p\d+$', '_p<n>'),
+                   CASE WHEN c.relispartition THEN 'each partition of' WHEN c.relkind = 'v' THEN 'view' WHEN c.relkind = 'S' THEN 'sequence' ELSE 'table' END,
+                   c.oid, coalesce((SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = c.oid), c.relname),
                    CASE c.relkind WHEN 'S' THEN ARRAY['USAGE', 'SELECT', 'UPDATE']
                         ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'] END
               FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
@@ -77,7 +77,7 @@ internal static class RoleMatrix
               FROM object o, unnest($1::text[]) WITH ORDINALITY r(role, n), unnest(o.privileges) WITH ORDINALITY p(privilege, n)
              GROUP BY o.place, o.kind, o.oid, o.name, r.n)
         SELECT g.kind, g.name, array_agg(g.may ORDER BY g.n)
-          FROM (SELECT DISTINCT * FROM granted) g GROUP BY g.place, g.kind, g.name ORDER BY g.place, g.name COLLATE "C"
+          FROM (SELECT DISTINCT * FROM granted) g GROUP BY g.place, g.kind, g.name ORDER BY g.place, g.name COLLATE "C", g.kind DESC
         """;
 
     private const string Columns = """
