@@ -12,7 +12,7 @@ CREATE FUNCTION pg_temp.takes(p_name text, p_arguments text, p_result text) RETU
         p_arguments || ' → ' || p_result, p_name)
 $$;
 
-SELECT plan(37);
+SELECT plan(38);
 
 SELECT pg_temp.takes('rule_webhook_register',
     'p_name text, p_url text, p_method text DEFAULT ''POST'', p_headers jsonb DEFAULT ''{}'', p_description text DEFAULT NULL, p_timeout_ms integer DEFAULT 5000, p_max_retries integer DEFAULT 3', 'integer');
@@ -37,6 +37,8 @@ SELECT pg_temp.takes('rule_webhook_enable_nats',
     'p_webhook_id integer, p_nats_subject text DEFAULT NULL, p_publish_mode text DEFAULT ''both'', p_config_name text DEFAULT ''default''', 'boolean');
 SELECT pg_temp.takes('rule_webhook_disable_nats', 'p_webhook_id integer', 'boolean');
 SELECT pg_temp.takes('rule_nats_config_info', 'p_config_name text DEFAULT ''default''', 'json');
+SELECT pg_temp.takes('rule_nats_consumer_update_stats',
+    'p_stream_name text, p_consumer_name text, p_messages_delivered bigint, p_messages_acknowledged bigint, p_messages_pending bigint, p_avg_processing_time_ms numeric DEFAULT NULL', 'boolean');
 SELECT pg_temp.takes('rule_nats_stats', 'p_webhook_id integer DEFAULT NULL, p_hours integer DEFAULT 24', 'json');
 SELECT pg_temp.takes('rule_nats_init', 'config_name text DEFAULT ''default''', 'jsonb');
 SELECT pg_temp.takes('rule_webhook_publish_nats', 'webhook_id integer, payload jsonb, message_id text DEFAULT NULL', 'jsonb');
