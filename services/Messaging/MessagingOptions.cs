@@ -56,7 +56,7 @@ public sealed class MessagingOptions
     /// <summary>Whether webhooks' signing secrets are part of the configuration snapshot. Default false: only the delivery worker needs them and may read them.</summary>
     public bool ReadWebhookSecrets { get; set; }
 
-    /// <summary>Credentials per NATS configuration (<c>rule_nats_config.config_name</c>), for the auth type its row names. No table is read for a secret.</summary>
+    /// <summary>Credentials per NATS configuration (<c>rule_nats_config.config_name</c>), for the auth type its row names. They take the place of what the row itself has.</summary>
     public Dictionary<string, NatsCredentials> Credentials { get; } = new(StringComparer.Ordinal);
 }
 

@@ -2,7 +2,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using NATS.Client.Core;
-using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.Messaging;
 
@@ -10,9 +9,9 @@ namespace RuleEngineNats.Messaging;
 public static class MessagingRegistration
 {
     /// <summary>
-    /// Registers <see cref="ConfigWatcher"/>, <see cref="NatsConnections"/>, <see cref="NatsConnectionPool"/> (of the configuration "default"),
-    /// <see cref="EventPublisher"/>, <see cref="StreamProvisioner"/> and <see cref="HistoryWriter"/>. The service itself registers the
-    /// <c>NpgsqlDataSource</c> with <c>AddNpgsqlDataSource("rules")</c>.
+    /// Registers <see cref="ConfigWatcher"/>, <see cref="NatsConnections"/>, <see cref="EventPublisher"/>, <see cref="StreamProvisioner"/>,
+    /// <see cref="HistoryWriter"/> and the reports of <c>rule_nats_service_reports</c>. The service itself registers the <c>NpgsqlDataSource</c> with
+    /// <c>AddNpgsqlDataSource("rules")</c>.
     /// </summary>
     public static TBuilder AddMessaging<TBuilder>(this TBuilder builder)
         where TBuilder : IHostApplicationBuilder
@@ -25,11 +24,11 @@ public static class MessagingRegistration
         builder.Services.AddSingleton<ConfigWatcher>();
         builder.Services.AddHostedService(services => services.GetRequiredService<ConfigWatcher>());
         builder.Services.AddSingleton<NatsConnections>();
-        builder.Services.AddSingleton(services => services.GetRequiredService<NatsConnections>().Get(ConnectionNames.DefaultConfig));
         builder.Services.AddSingleton<EventPublisher>();
         builder.Services.AddSingleton<StreamProvisioner>();
         builder.Services.AddSingleton<HistoryWriter>();
         builder.Services.AddHostedService(services => services.GetRequiredService<HistoryWriter>());
+        builder.Services.AddHostedService<ServiceReports>();
         builder.Services.AddHealthChecks()
             .AddCheck<ConfigurationHealth>("configuration", tags: ["ready"])
             .AddCheck<NatsHealth>("nats", tags: ["ready"]);

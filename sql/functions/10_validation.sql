@@ -319,6 +319,55 @@ COMMENT ON FUNCTION rule_nats_publish_history_check() IS
 CREATE OR REPLACE TRIGGER rule_nats_publish_history_check BEFORE INSERT OR UPDATE ON rule_nats_publish_history
     FOR EACH ROW EXECUTE FUNCTION rule_nats_publish_history_check();
 
+CREATE OR REPLACE FUNCTION rule_nats_config_check() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_name text;
+    v_value text;
+BEGIN
+    IF NEW.nats_url IS NULL OR NEW.nats_url !~ '^(nats|tls)://[^[:space:][:cntrl:]]+$' OR length(NEW.nats_url) > 2048 THEN
+        RAISE EXCEPTION 'NATS URL must start with nats:// or tls://' USING ERRCODE = '22023',
+            HINT = 'nats://host:4222, at most 2,048 characters without spaces; further servers belong into p_nats_cluster_urls.';
+    ELSIF NEW.stream_name !~ '^[A-Za-z0-9_-]{1,255}$' THEN
+        RAISE EXCEPTION 'stream_name must have 1 to 255 characters of [A-Za-z0-9_-]' USING ERRCODE = '22023';
+    ELSIF cardinality(NEW.nats_cluster_urls) > 16 THEN
+        RAISE EXCEPTION 'nats_cluster_urls: % URLs, at most 16; the servers tell of each other', cardinality(NEW.nats_cluster_urls) USING ERRCODE = '22023';
+    ELSIF EXISTS (SELECT FROM unnest(NEW.nats_cluster_urls) u WHERE u IS NULL OR u !~ '^(nats|tls)://[^[:space:][:cntrl:],]+$' OR length(u) > 2048) THEN
+        RAISE EXCEPTION 'nats_cluster_urls: each must start with nats:// or tls:// and have at most 2048 characters, no space and no comma' USING ERRCODE = '22023';
+    ELSIF length(NEW.auth_token) > 4096 OR NEW.auth_token ~ '[[:space:][:cntrl:]]' THEN
+        RAISE EXCEPTION 'auth_token: must have 1 to 4096 characters and no space' USING ERRCODE = '22023';
+    ELSIF NEW.auth_nkey_seed !~ '^SU[A-Z2-7]{56}$' THEN
+        RAISE EXCEPTION 'auth_nkey_seed: must be the seed of a user key, SU and 56 characters of A-Z and 2-7' USING ERRCODE = '22023';
+    ELSIF NEW.max_connections NOT BETWEEN 1 AND 64 THEN
+        RAISE EXCEPTION 'max_connections: % is not 1 to 64', NEW.max_connections USING ERRCODE = '22023';
+    ELSIF NEW.connection_timeout_ms NOT BETWEEN 1 AND 60000 THEN
+        RAISE EXCEPTION 'connection_timeout_ms: % is not 1 to 60000', NEW.connection_timeout_ms USING ERRCODE = '22023';
+    ELSIF NEW.reconnect_delay_ms NOT BETWEEN 0 AND 60000 THEN
+        RAISE EXCEPTION 'reconnect_delay_ms: % is not 0 to 60000', NEW.reconnect_delay_ms USING ERRCODE = '22023';
+    ELSIF NEW.max_reconnect_attempts < -1 THEN
+        RAISE EXCEPTION 'max_reconnect_attempts: % is less than -1 (no limit)', NEW.max_reconnect_attempts USING ERRCODE = '22023';
+    ELSIF (NEW.tls_cert_file IS NULL) <> (NEW.tls_key_file IS NULL) THEN
+        RAISE EXCEPTION 'tls_cert_file and tls_key_file: give both or neither' USING ERRCODE = '22023';
+    END IF;
+    FOR v_name, v_value IN VALUES ('auth_credentials_file', NEW.auth_credentials_file), ('tls_cert_file', NEW.tls_cert_file),
+                                  ('tls_key_file', NEW.tls_key_file), ('tls_ca_file', NEW.tls_ca_file) LOOP
+        IF length(v_value) NOT BETWEEN 1 AND 1024 OR v_value ~ '[[:cntrl:]]' THEN
+            RAISE EXCEPTION '%: a path has 1 to 1024 characters and no control character', v_name USING ERRCODE = '22023';
+        END IF;
+    END LOOP;
+    IF nullif(NEW.subject_prefix, '') IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.subject_prefix IS DISTINCT FROM OLD.subject_prefix) THEN
+        PERFORM rule_nats_subject_check(NEW.subject_prefix);
+    END IF;
+    -- Services report the version they work with by this time, so two changes must not have the same.
+    IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN
+        NEW.updated_at := clock_timestamp();
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION rule_nats_config_check() IS 'Checks what a NATS configuration holds, whoever writes it, and dates each change.';
+CREATE OR REPLACE TRIGGER rule_nats_config_check BEFORE INSERT OR UPDATE ON rule_nats_config
+    FOR EACH ROW EXECUTE FUNCTION rule_nats_config_check();
+
 -- Services keep snapshots of these few and rarely changed rows. They listen here and also reload now and then.
 CREATE OR REPLACE FUNCTION rule_config_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

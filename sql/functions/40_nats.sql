@@ -1,37 +1,55 @@
 -- RFC-0007: configuration, streams, which webhook publishes where, statistics.
 SET search_path TO public, pg_temp;
 
--- One function serves RFC-0007's four arguments and upstream's six: two overloads with defaults would be ambiguous.
+-- One function serves RFC-0007's four arguments, upstream's six and all else: two overloads with defaults would be ambiguous.
 CREATE OR REPLACE FUNCTION rule_nats_configure(
     p_config_name text DEFAULT 'default', p_nats_url text DEFAULT 'nats://localhost:4222', p_auth_type text DEFAULT 'none',
-    p_jetstream_enabled boolean DEFAULT true, p_stream_name text DEFAULT NULL, p_subject_prefix text DEFAULT NULL)
+    p_jetstream_enabled boolean DEFAULT true, p_stream_name text DEFAULT NULL, p_subject_prefix text DEFAULT NULL,
+    p_nats_cluster_urls text[] DEFAULT NULL, p_auth_token text DEFAULT NULL, p_auth_credentials_file text DEFAULT NULL,
+    p_auth_nkey_seed text DEFAULT NULL, p_tls_enabled boolean DEFAULT NULL, p_tls_cert_file text DEFAULT NULL,
+    p_tls_key_file text DEFAULT NULL, p_tls_ca_file text DEFAULT NULL, p_max_connections integer DEFAULT NULL,
+    p_connection_timeout_ms integer DEFAULT NULL, p_reconnect_delay_ms integer DEFAULT NULL,
+    p_max_reconnect_attempts integer DEFAULT NULL, p_enabled boolean DEFAULT NULL)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF coalesce(p_config_name, '') !~ '^[A-Za-z0-9_.-]{1,128}$' THEN
         RAISE EXCEPTION 'Config name must have 1 to 128 characters of [A-Za-z0-9_.-]' USING ERRCODE = '22023';
     ELSIF coalesce(trim(p_nats_url), '') = '' THEN
         RAISE EXCEPTION 'NATS URL cannot be empty' USING ERRCODE = '22023';
-    ELSIF p_nats_url !~ '^(nats|tls)://[^[:space:][:cntrl:]]+$' THEN
-        RAISE EXCEPTION 'NATS URL must start with nats:// or tls://' USING ERRCODE = '22023';
     ELSIF p_auth_type IS NULL OR p_auth_type NOT IN ('none', 'token', 'credentials', 'nkey') THEN
         RAISE EXCEPTION 'Invalid auth_type: %. Must be: none, token, credentials, or nkey', p_auth_type USING ERRCODE = '22023';
-    ELSIF p_stream_name IS NOT NULL AND p_stream_name !~ '^[A-Za-z0-9_-]{1,255}$' THEN
-        RAISE EXCEPTION 'stream_name must have 1 to 255 characters of [A-Za-z0-9_-]' USING ERRCODE = '22023';
     END IF;
-    IF p_subject_prefix IS NOT NULL THEN
-        PERFORM rule_nats_subject_check(p_subject_prefix);
-    END IF;
-    INSERT INTO rule_nats_config AS c (config_name, nats_url, auth_type, jetstream_enabled, stream_name, subject_prefix)
-    VALUES (p_config_name, p_nats_url, p_auth_type, coalesce(p_jetstream_enabled, true),
-            coalesce(p_stream_name, 'WEBHOOKS'), coalesce(p_subject_prefix, 'webhooks'))
+    -- What the values may be is checked by rule_nats_config_check, whoever writes them. An empty text or array is null in the table.
+    INSERT INTO rule_nats_config AS c (
+        config_name, nats_url, auth_type, jetstream_enabled, stream_name, subject_prefix, nats_cluster_urls, auth_token, auth_credentials_file,
+        auth_nkey_seed, tls_enabled, tls_cert_file, tls_key_file, tls_ca_file, max_connections, connection_timeout_ms, reconnect_delay_ms,
+        max_reconnect_attempts, enabled)
+    VALUES (
+        p_config_name, p_nats_url, p_auth_type, coalesce(p_jetstream_enabled, true), coalesce(p_stream_name, 'WEBHOOKS'),
+        coalesce(p_subject_prefix, 'webhooks'), nullif(p_nats_cluster_urls, '{}'), nullif(p_auth_token, ''), nullif(p_auth_credentials_file, ''),
+        nullif(p_auth_nkey_seed, ''), coalesce(p_tls_enabled, false), nullif(p_tls_cert_file, ''), nullif(p_tls_key_file, ''),
+        nullif(p_tls_ca_file, ''), coalesce(p_max_connections, 10), coalesce(p_connection_timeout_ms, 5000),
+        coalesce(p_reconnect_delay_ms, 2000), coalesce(p_max_reconnect_attempts, -1), coalesce(p_enabled, true))
     ON CONFLICT (config_name) DO UPDATE
        SET nats_url = EXCLUDED.nats_url, auth_type = EXCLUDED.auth_type, jetstream_enabled = EXCLUDED.jetstream_enabled,
            stream_name = coalesce(p_stream_name, c.stream_name), subject_prefix = coalesce(p_subject_prefix, c.subject_prefix),
-           updated_at = CURRENT_TIMESTAMP;
+           nats_cluster_urls = CASE WHEN p_nats_cluster_urls IS NULL THEN c.nats_cluster_urls ELSE EXCLUDED.nats_cluster_urls END,
+           auth_token = CASE WHEN p_auth_token IS NULL THEN c.auth_token ELSE EXCLUDED.auth_token END,
+           auth_credentials_file = CASE WHEN p_auth_credentials_file IS NULL THEN c.auth_credentials_file ELSE EXCLUDED.auth_credentials_file END,
+           auth_nkey_seed = CASE WHEN p_auth_nkey_seed IS NULL THEN c.auth_nkey_seed ELSE EXCLUDED.auth_nkey_seed END,
+           tls_enabled = coalesce(p_tls_enabled, c.tls_enabled),
+           tls_cert_file = CASE WHEN p_tls_cert_file IS NULL THEN c.tls_cert_file ELSE EXCLUDED.tls_cert_file END,
+           tls_key_file = CASE WHEN p_tls_key_file IS NULL THEN c.tls_key_file ELSE EXCLUDED.tls_key_file END,
+           tls_ca_file = CASE WHEN p_tls_ca_file IS NULL THEN c.tls_ca_file ELSE EXCLUDED.tls_ca_file END,
+           max_connections = coalesce(p_max_connections, c.max_connections),
+           connection_timeout_ms = coalesce(p_connection_timeout_ms, c.connection_timeout_ms),
+           reconnect_delay_ms = coalesce(p_reconnect_delay_ms, c.reconnect_delay_ms),
+           max_reconnect_attempts = coalesce(p_max_reconnect_attempts, c.max_reconnect_attempts),
+           enabled = coalesce(p_enabled, c.enabled);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION rule_nats_configure(text, text, text, boolean, text, text) IS
-'Creates or changes a NATS configuration. Stream name and subject prefix: null keeps what is there (WEBHOOKS and webhooks for a new one). ConnectionStrings__nats, where the services have one, overrides the URL of ''default''.';
+COMMENT ON FUNCTION rule_nats_configure(text, text, text, boolean, text, text, text[], text, text, text, boolean, text, text, text, integer, integer, integer, integer, boolean) IS
+'Creates or changes a NATS configuration; running services take it up within 2 seconds of the commit, without loss. From p_stream_name on null keeps what is there (or takes the default for a new one), and an empty text or array clears it. ConnectionStrings__nats, where the services have one, overrides the URL of ''default''; their Messaging:Credentials override token, credentials file and seed. 22023 names a malformed argument.';
 
 CREATE OR REPLACE FUNCTION rule_nats_stream_create(
     p_stream_name text, p_subjects text[], p_config_name text DEFAULT 'default', p_retention_policy text DEFAULT 'limits',
@@ -155,6 +173,102 @@ CREATE OR REPLACE FUNCTION rule_nats_redact_url(p_url text)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT regexp_replace(p_url, '://[^/@]*@', '://***@', 'g') $$;
 COMMENT ON FUNCTION rule_nats_redact_url(text) IS 'A NATS URL without user and password.';
 
+CREATE OR REPLACE FUNCTION rule_nats_service_report(p_service text, p_instance text, p_reports jsonb)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF p_service IS NULL OR p_service !~ '^[A-Za-z0-9_.-]{1,128}$' THEN
+        RAISE EXCEPTION 'p_service: must have 1 to 128 characters of [A-Za-z0-9_.-]' USING ERRCODE = '22023';
+    ELSIF coalesce(p_instance, '') = '' OR length(p_instance) > 255 THEN
+        RAISE EXCEPTION 'p_instance: must have 1 to 255 characters' USING ERRCODE = '22023';
+    ELSIF p_reports IS NULL OR jsonb_typeof(p_reports) <> 'array' THEN
+        RAISE EXCEPTION 'p_reports: must be a JSON array' USING ERRCODE = '22023';
+    END IF;
+    -- Rows of configurations that it no longer uses, and those of instances that are gone; another may be deleting the same.
+    DELETE FROM rule_nats_service_reports d
+     WHERE d.ctid = ANY (ARRAY(
+        SELECT r.ctid FROM rule_nats_service_reports r
+         WHERE (r.service_name = p_service AND r.instance_id = p_instance
+                AND NOT EXISTS (SELECT FROM jsonb_array_elements(p_reports) e WHERE e ->> 'config_name' = r.config_name))
+            OR r.reported_at < clock_timestamp() - interval '30 seconds'
+           FOR UPDATE SKIP LOCKED));
+    INSERT INTO rule_nats_service_reports AS r (
+        service_name, instance_id, config_name, connected, nats_url, server_id, server_name, server_version, total_connections, healthy_connections,
+        requests_served, config_updated_at, loaded_at, error, reported_at)
+    SELECT p_service, p_instance, n.config_name, n.connected, rule_nats_redact_url(n.nats_url), n.server_id, n.server_name, n.server_version,
+           n.total_connections, n.healthy_connections, n.requests_served, n.config_updated_at, n.loaded_at, rule_nats_redact_url(n.error),
+           clock_timestamp()
+      FROM jsonb_populate_recordset(NULL::rule_nats_service_reports, p_reports) n
+    ON CONFLICT (service_name, instance_id, config_name) DO UPDATE
+       SET (connected, nats_url, server_id, server_name, server_version, total_connections, healthy_connections, requests_served, config_updated_at,
+            loaded_at, error, reported_at)
+         = (EXCLUDED.connected, EXCLUDED.nats_url, EXCLUDED.server_id, EXCLUDED.server_name, EXCLUDED.server_version, EXCLUDED.total_connections,
+            EXCLUDED.healthy_connections, EXCLUDED.requests_served, EXCLUDED.config_updated_at, EXCLUDED.loaded_at, EXCLUDED.error,
+            EXCLUDED.reported_at);
+END $$;
+COMMENT ON FUNCTION rule_nats_service_report(text, text, jsonb) IS
+'A service''s report of what it sees of NATS: an array of rows of rule_nats_service_reports, one for each configuration it uses, in place of its last report; an empty one when it ends. Forgets reports older than 30 seconds, whoever wrote them.';
+
+CREATE OR REPLACE FUNCTION rule_nats_service_states(p_config_name text)
+RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'service', r.service_name, 'instance', r.instance_id, 'connected', r.connected, 'nats_url', r.nats_url, 'server_id', r.server_id,
+               'server_name', r.server_name, 'server_version', r.server_version, 'total_connections', r.total_connections,
+               'healthy_connections', r.healthy_connections, 'requests_served', r.requests_served,
+               'current', r.config_updated_at IS NOT DISTINCT FROM c.updated_at, 'config_updated_at', r.config_updated_at,
+               'loaded_at', r.loaded_at, 'reported_at', r.reported_at, 'error', r.error) ORDER BY r.service_name, r.instance_id), '[]')
+      FROM rule_nats_service_reports r LEFT JOIN rule_nats_config c ON c.config_name = r.config_name
+     WHERE r.config_name = p_config_name AND r.reported_at >= clock_timestamp() - interval '30 seconds'
+$$;
+COMMENT ON FUNCTION rule_nats_service_states(text) IS
+'The newest report of each running service about a NATS configuration, as a JSON array; empty when none has reported within 30 seconds. "current" says whether the service works with the configuration as it is in the table.';
+
+CREATE OR REPLACE FUNCTION rule_nats_health_check(config_name text DEFAULT 'default')
+RETURNS jsonb LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_services jsonb := rule_nats_service_states(config_name);
+    v_total bigint;
+    v_healthy bigint;
+    v_served bigint;
+BEGIN
+    SELECT sum((s ->> 'total_connections')::integer), sum((s ->> 'healthy_connections')::integer), sum((s ->> 'requests_served')::bigint)
+      INTO v_total, v_healthy, v_served
+      FROM jsonb_array_elements(v_services) s WHERE s ->> 'service' = 'PublishService';
+    IF v_total IS NULL THEN
+        RETURN jsonb_build_object('success', false, 'config', config_name, 'connected', false,
+            'message', 'No PublishService has reported about this configuration within 30 seconds', 'services', v_services);
+    END IF;
+    RETURN jsonb_build_object('success', true, 'config', config_name, 'connected', v_healthy > 0,
+        'pool_stats', jsonb_build_object('total_connections', v_total, 'healthy_connections', v_healthy,
+            'health_percentage', CASE WHEN v_total = 0 THEN 0 ELSE round(100.0 * v_healthy / v_total, 2) END, 'requests_served', v_served),
+        'jetstream_enabled', (SELECT c.jetstream_enabled FROM rule_nats_config c WHERE c.config_name = rule_nats_health_check.config_name),
+        'services', v_services);
+END $$;
+COMMENT ON FUNCTION rule_nats_health_check(text) IS
+'What the running services see of a NATS configuration. pool_stats sums PublishService''s own reports over its instances; "services" has every service''s. success is false when no PublishService has reported within 30 seconds, also for a configuration that does not exist; nothing is raised.';
+
+CREATE OR REPLACE FUNCTION rule_nats_test_connection(p_config_name text DEFAULT 'default')
+RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_config rule_nats_config%ROWTYPE;
+    v_services jsonb;
+    v_connected integer;
+BEGIN
+    SELECT * INTO v_config FROM rule_nats_config c WHERE c.config_name = p_config_name AND c.enabled;
+    IF NOT FOUND THEN
+        RETURN json_build_object('success', false, 'message', 'Configuration not found or disabled');
+    END IF;
+    v_services := rule_nats_service_states(p_config_name);
+    v_connected := (SELECT count(*) FROM jsonb_array_elements(v_services) s WHERE (s ->> 'connected')::boolean);
+    RETURN json_build_object(
+        'success', v_connected > 0 AND v_connected = jsonb_array_length(v_services),
+        'message', CASE WHEN v_services = '[]' THEN 'No service has reported about this configuration within 30 seconds'
+                        ELSE format('%s of %s services are connected', v_connected, jsonb_array_length(v_services)) END,
+        'config', json_build_object('name', v_config.config_name, 'url', rule_nats_redact_url(v_config.nats_url), 'jetstream', v_config.jetstream_enabled),
+        'services', v_services);
+END $$;
+COMMENT ON FUNCTION rule_nats_test_connection(text) IS
+'Whether all running services are connected with an enabled NATS configuration, by their own reports; "services" says for each whether it is, to which server, and the error. Only reads: a change shows within 2 seconds of its commit.';
+
 CREATE OR REPLACE FUNCTION rule_nats_init(config_name text DEFAULT 'default')
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -167,26 +281,38 @@ BEGIN
     PERFORM pg_notify('rule_config_changed', 'rule_nats_config');
     RETURN jsonb_build_object('success', true, 'config', v_config.config_name,
         'message', format('NATS connection initialized for config ''%s''', v_config.config_name),
-        'nats_url', rule_nats_redact_url(v_config.nats_url), 'jetstream_enabled', v_config.jetstream_enabled, 'stream_name', v_config.stream_name);
+        'nats_url', rule_nats_redact_url(v_config.nats_url), 'jetstream_enabled', v_config.jetstream_enabled, 'stream_name', v_config.stream_name,
+        'services', rule_nats_service_states(v_config.config_name));
 END $$;
-COMMENT ON FUNCTION rule_nats_init(text) IS 'Reports a NATS configuration and asks the services to read it again at commit. The connections belong to the services, not to this session.';
+COMMENT ON FUNCTION rule_nats_init(text) IS
+'Asks all services to read a NATS configuration again at commit, and to try again where they had given up. The connections belong to the services, not to this session. "services" is what they reported before: a function cannot wait for its own commit. rule_nats_health_check shows the result 2 seconds later.';
 
 CREATE OR REPLACE FUNCTION rule_nats_config_info(p_config_name text DEFAULT 'default')
 RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_config rule_nats_config%ROWTYPE;
+    v_effective jsonb;
 BEGIN
     SELECT * INTO v_config FROM rule_nats_config c WHERE c.config_name = p_config_name;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'NATS config % not found', p_config_name USING ERRCODE = 'P0002';
     END IF;
+    SELECT jsonb_agg(DISTINCT s ->> 'nats_url') INTO v_effective FROM jsonb_array_elements(rule_nats_service_states(p_config_name)) s;
     RETURN json_build_object('config_id', v_config.config_id, 'config_name', v_config.config_name,
-        'nats_url', rule_nats_redact_url(v_config.nats_url), 'auth_type', v_config.auth_type, 'jetstream_enabled', v_config.jetstream_enabled,
+        'nats_url', rule_nats_redact_url(v_config.nats_url),
+        'nats_cluster_urls', (SELECT coalesce(json_agg(rule_nats_redact_url(u)), '[]') FROM unnest(v_config.nats_cluster_urls) u),
+        'effective_urls', v_effective,
+        'auth_type', v_config.auth_type, 'auth_token_set', v_config.auth_token IS NOT NULL, 'auth_credentials_file', v_config.auth_credentials_file,
+        'auth_nkey_seed_set', v_config.auth_nkey_seed IS NOT NULL,
+        'tls_enabled', v_config.tls_enabled, 'tls_cert_file', v_config.tls_cert_file, 'tls_key_file', v_config.tls_key_file,
+        'tls_ca_file', v_config.tls_ca_file, 'jetstream_enabled', v_config.jetstream_enabled,
         'stream_name', v_config.stream_name, 'subject_prefix', v_config.subject_prefix, 'max_connections', v_config.max_connections,
-        'connection_timeout_ms', v_config.connection_timeout_ms, 'enabled', v_config.enabled,
+        'connection_timeout_ms', v_config.connection_timeout_ms, 'reconnect_delay_ms', v_config.reconnect_delay_ms,
+        'max_reconnect_attempts', v_config.max_reconnect_attempts, 'enabled', v_config.enabled,
         'created_at', v_config.created_at, 'updated_at', v_config.updated_at);
 END $$;
-COMMENT ON FUNCTION rule_nats_config_info(text) IS 'A NATS configuration without its secrets. The URL is the row''s; the services'' own ConnectionStrings__nats, which overrides it, is shown by ConfigService.';
+COMMENT ON FUNCTION rule_nats_config_info(text) IS
+'A NATS configuration without its secrets, of which it says only whether they are set. nats_url is the table''s; effective_urls are those that the running services report to use: ConnectionStrings__nats, where a service has one, overrides the URL of ''default''. Null when none has reported.';
 
 CREATE OR REPLACE FUNCTION rule_nats_stats(p_webhook_id integer DEFAULT NULL, p_hours integer DEFAULT 24)
 RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -61,9 +61,8 @@ BEGIN
             ('rule_relay', 'EXECUTE ON FUNCTION rule_nats_mark_stored, rule_nats_mark_refused, rule_nats_park, rule_nats_scan_pending, rule_nats_parked_destinations, rule_nats_parked_due,
                 rule_nats_mark_restored, rule_nats_history_maintain, rule_webhook_purge_expired, rule_nats_subject_check, rule_nats_subject_covers,
                 rule_nats_msg_id'),
-            ('rule_relay', 'SELECT (config_id, config_name, nats_url, nats_cluster_urls, auth_type, auth_credentials_file, tls_enabled, tls_cert_file,
-                tls_key_file, tls_ca_file, max_connections, connection_timeout_ms, reconnect_delay_ms, max_reconnect_attempts, jetstream_enabled,
-                stream_name, subject_prefix, enabled, created_at, updated_at) ON rule_nats_config'),
+            ('rule_relay rule_worker', 'SELECT ON rule_nats_config'),
+            ('rule_relay rule_worker rule_admin', 'EXECUTE ON FUNCTION rule_nats_service_report'),
             ('rule_relay', 'INSERT ON rule_nats_publish_history'),
             ('rule_relay', 'SELECT, INSERT, UPDATE ON rule_nats_message_keys'),
             ('rule_relay', 'USAGE ON SEQUENCE rule_nats_publish_history_publish_id_seq'),
@@ -72,9 +71,6 @@ BEGIN
             ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_claim, rule_webhook_lease, rule_webhook_retry, rule_webhook_retry_delay, rule_webhook_disable,
                 rule_webhook_secret_get, rule_nats_consumer_update_stats, rule_nats_subject_covers'),
             ('rule_worker', 'SELECT ON rule_webhooks, rule_webhook_secrets, rule_nats_streams'),
-            ('rule_worker', 'SELECT (config_id, config_name, nats_url, nats_cluster_urls, auth_type, auth_credentials_file, tls_enabled, tls_cert_file,
-                tls_key_file, tls_ca_file, max_connections, connection_timeout_ms, reconnect_delay_ms, max_reconnect_attempts, jetstream_enabled,
-                stream_name, subject_prefix, enabled, created_at, updated_at) ON rule_nats_config'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_calls'),
             ('rule_worker', 'SELECT, INSERT ON rule_webhook_call_history'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_nats_consumer_stats'),
@@ -89,7 +85,9 @@ BEGIN
             ('rule_admin', 'USAGE ON SEQUENCE rule_webhooks_webhook_id_seq, rule_webhook_secrets_secret_id_seq, rule_nats_config_config_id_seq,
                 rule_nats_streams_stream_id_seq, rule_nats_consumer_stats_consumer_id_seq'),
             ('rule_stats rule_admin', 'SELECT ON webhook_status_summary, webhook_performance_stats, nats_publish_summary, nats_performance_stats, rule_nats_consumer_stats'),
-            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_nats_stats, rule_nats_config_info, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get')
+            ('rule_stats rule_admin', 'SELECT ON rule_nats_service_reports'),
+            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_nats_stats, rule_nats_config_info, rule_nats_health_check, rule_nats_test_connection,
+                rule_nats_service_states, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP

@@ -9,7 +9,7 @@ public sealed class OpenApiTests(RunningService service)
 {
     private static readonly string[] Routes =
     [
-        "get /api/v1/connections", "get /api/v1/connections/{name}", "put /api/v1/connections/{name}",
+        "get /api/v1/connections", "get /api/v1/connections/{name}", "get /api/v1/connections/{name}/health", "put /api/v1/connections/{name}",
         "get /api/v1/delivery-statistics", "get /api/v1/pool",
         "get /api/v1/publish-statistics", "get /api/v1/publish-statistics/failures", "get /api/v1/publish-statistics/latencies",
         "get /api/v1/publish-statistics/webhooks",

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.CdcRelay.Outbox;
@@ -7,10 +8,10 @@ namespace RuleEngineNats.CdcRelay.Outbox;
 /// Ready while events can get from PostgreSQL to NATS. What is slower than it should be, or stuck for one stream only, is said but does not
 /// make it unready.
 /// </summary>
-internal sealed class RelayHealth(RelayStatus status, NatsConnectionPool nats) : IHealthCheck
+internal sealed class RelayHealth(RelayStatus status, NatsConnections nats) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
-        => Task.FromResult(Check(status.Phase, status.Recovering, status.UnavailableStreams, nats.IsHealthy));
+        => Task.FromResult(Check(status.Phase, status.Recovering, status.UnavailableStreams, nats.Get(ConnectionNames.DefaultConfig).IsHealthy));
 
     internal static HealthCheckResult Check(RelayPhase phase, string? recovering, IReadOnlyDictionary<string, string> unavailable, bool natsConnected)
     {

@@ -1,5 +1,5 @@
-using System.Text.RegularExpressions;
 using Npgsql;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Connections;
 
@@ -7,7 +7,7 @@ namespace RuleEngineNats.ConfigService.Connections;
 internal sealed record ConnectionList(IReadOnlyList<Connection> Items);
 
 /// <summary>A NATS configuration as clients see it: URLs without user information, no token and no seed.</summary>
-internal sealed partial record Connection
+internal sealed record Connection
 {
     /// <summary>The columns of <see cref="Read"/>; those with secrets are never asked for.</summary>
     public const string Columns =
@@ -34,7 +34,7 @@ internal sealed partial record Connection
     /// <summary>Further servers of the cluster.</summary>
     public required IReadOnlyList<string> ClusterUrls { get; init; }
 
-    /// <summary>none, token, credentials or nkey. The credentials themselves are part of the services' own configuration (Messaging:Credentials).</summary>
+    /// <summary>none, token, credentials or nkey. The token and the seed are never shown.</summary>
     public required string AuthType { get; init; }
 
     /// <summary>Path of a .creds file on the services' machines.</summary>
@@ -89,9 +89,9 @@ internal sealed partial record Connection
         {
             Id = row.GetInt32(0),
             Name = name,
-            Url = Redact(url),
-            EffectiveUrl = Redact(effective.Of(name, url)),
-            ClusterUrls = [.. row.GetFieldValue<string[]>(3).Select(Redact)],
+            Url = NatsUrls.Redact(url),
+            EffectiveUrl = NatsUrls.Redact(effective.Of(name, url)),
+            ClusterUrls = [.. row.GetFieldValue<string[]>(3).Select(NatsUrls.Redact)],
             AuthType = row.GetString(4),
             CredentialsFile = Text(row, 5),
             TlsEnabled = row.GetBoolean(6),
@@ -110,12 +110,6 @@ internal sealed partial record Connection
             UpdatedAt = row.GetFieldValue<DateTimeOffset>(19),
         };
     }
-
-    /// <summary>Takes user information out of every URL in a text, as rule_nats_redact_url does.</summary>
-    public static string Redact(string text) => UserInformation().Replace(text, "://***@");
-
-    [GeneratedRegex("://[^/@\\s]*@")]
-    private static partial Regex UserInformation();
 
     private static string? Text(NpgsqlDataReader row, int ordinal) => row.IsDBNull(ordinal) ? null : row.GetString(ordinal);
 }

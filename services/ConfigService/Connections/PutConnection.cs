@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Npgsql;
-using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Streams;
 
@@ -74,7 +73,6 @@ internal static partial class PutConnection
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         var existed = await GetConnection.ReadAsync(connection, name, effective, cancellationToken) is not null;
         await ConfigureAsync(connection, name, body.Value, cancellationToken);
-        await CompleteAsync(connection, name, body.Value, cancellationToken);
         var put = await GetConnection.ReadAsync(connection, name, effective, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return existed ? Results.Ok(put) : Results.Created($"/api/v1/connections/{name}", put);
@@ -106,6 +104,11 @@ internal static partial class PutConnection
         problems.Text("tlsCertFile", wanted.TlsCertFile, 1024);
         problems.Text("tlsKeyFile", wanted.TlsKeyFile, 1024);
         problems.Text("tlsCaFile", wanted.TlsCaFile, 1024);
+        if (string.IsNullOrEmpty(wanted.TlsCertFile) != string.IsNullOrEmpty(wanted.TlsKeyFile))
+        {
+            problems.Add("invalid_value", "tlsKeyFile", "tlsCertFile and tlsKeyFile belong together", "Give both or neither.");
+        }
+
         problems.Range("maxConnections", wanted.MaxConnections, 1, 64);
         problems.Range("connectionTimeoutMs", wanted.ConnectionTimeoutMs, 1, 60_000);
         problems.Range("reconnectDelayMs", wanted.ReconnectDelayMs, 0, 60_000);
@@ -114,35 +117,27 @@ internal static partial class PutConnection
         problems.Subject("subjectPrefix", wanted.SubjectPrefix, allowWildcards: false);
     }
 
+    // An empty text or array clears what is there, so that a PUT leaves nothing of the row before but its secrets.
     private static async Task ConfigureAsync(NpgsqlConnection connection, string name, Request wanted, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("SELECT rule_nats_configure($1, $2, $3, $4, $5, $6)", connection);
+        await using var command = new NpgsqlCommand(
+            """
+            SELECT rule_nats_configure($1, $2, $3, $4, $5, $6, p_nats_cluster_urls => $7, p_auth_credentials_file => $8, p_tls_enabled => $9, p_tls_cert_file => $10,
+                p_tls_key_file => $11, p_tls_ca_file => $12, p_max_connections => $13, p_connection_timeout_ms => $14, p_reconnect_delay_ms => $15,
+                p_max_reconnect_attempts => $16, p_enabled => $17)
+            """, connection);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.Url! });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.AuthType ?? "none" });
         command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = wanted.JetStreamEnabled ?? true });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.StreamName ?? "WEBHOOKS" });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.SubjectPrefix ?? "webhooks" });
-        await command.ExecuteNonQueryAsync(cancellationToken);
-    }
-
-    // What rule_nats_configure has no parameter for.
-    private static async Task CompleteAsync(NpgsqlConnection connection, string name, Request wanted, CancellationToken cancellationToken)
-    {
-        await using var command = new NpgsqlCommand(
-            """
-            UPDATE rule_nats_config
-               SET nats_cluster_urls = $2, auth_credentials_file = $3, tls_enabled = $4, tls_cert_file = $5, tls_key_file = $6, tls_ca_file = $7,
-                   max_connections = $8, connection_timeout_ms = $9, reconnect_delay_ms = $10, max_reconnect_attempts = $11, enabled = $12
-             WHERE config_name = $1
-            """, connection);
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
-        command.Parameters.Add(Sql.Of(wanted.ClusterUrls, NpgsqlDbType.Array | NpgsqlDbType.Text));
-        command.Parameters.Add(Sql.Of(wanted.CredentialsFile, NpgsqlDbType.Text));
+        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = wanted.ClusterUrls ?? [] });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.CredentialsFile ?? string.Empty });
         command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = wanted.TlsEnabled ?? false });
-        command.Parameters.Add(Sql.Of(wanted.TlsCertFile, NpgsqlDbType.Text));
-        command.Parameters.Add(Sql.Of(wanted.TlsKeyFile, NpgsqlDbType.Text));
-        command.Parameters.Add(Sql.Of(wanted.TlsCaFile, NpgsqlDbType.Text));
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.TlsCertFile ?? string.Empty });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.TlsKeyFile ?? string.Empty });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = wanted.TlsCaFile ?? string.Empty });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = wanted.MaxConnections ?? 10 });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = wanted.ConnectionTimeoutMs ?? 5000 });
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = wanted.ReconnectDelayMs ?? 2000 });

@@ -15,6 +15,7 @@ internal sealed partial class ServerStreams(
     private async Task<ServerStream?> AskAsync(Stream stream, CancellationToken cancellationToken)
     {
         var pool = connections.Get(stream.Connection);
+        using var use = pool.Begin();
         if (!pool.IsHealthy)
         {
             return null;
@@ -35,7 +36,7 @@ internal sealed partial class ServerStreams(
         }
         catch (Exception exception) when (exception is NatsException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            LogNoAnswer(stream.Name, Connections.Connection.Redact(exception.Message));
+            LogNoAnswer(stream.Name, NatsUrls.Redact(exception.Message));
             return null;
         }
     }

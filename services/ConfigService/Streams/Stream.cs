@@ -1,4 +1,5 @@
 using Npgsql;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Streams;
 
@@ -100,7 +101,7 @@ internal sealed record Provisioning(string State, IReadOnlyList<string> Differen
     public static Provisioning Of(string state, string? detail, DateTimeOffset? checkedAt) => new(
         state,
         state == "differs" && detail is not null ? detail.Split("; ") : [],
-        state == "failed" && detail is not null ? Connections.Connection.Redact(detail) : null,
+        state == "failed" && detail is not null ? NatsUrls.Redact(detail) : null,
         checkedAt);
 }
 

@@ -33,7 +33,7 @@ internal sealed partial class StreamOwner(
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
-            LogFailed(Connections.Connection.Redact(exception.Message));
+            LogFailed(NatsUrls.Redact(exception.Message));
             return false;
         }
     }
@@ -71,7 +71,7 @@ internal sealed partial class StreamOwner(
         var needed = snapshot.ConfigsByName.GetValueOrDefault(ConnectionNames.DefaultConfig)?.StreamName;
         var failed = Array.Find(ours, report => report.State == StreamState.Failed && report.Stream == needed)
             ?? (ours.Length > 0 && Array.TrueForAll(ours, report => report.State == StreamState.Failed) ? ours[0] : null);
-        return failed is null ? null : $"NATS: stream {failed.Stream} of connection {failed.ConfigName}: {Connections.Connection.Redact(failed.Detail)}";
+        return failed is null ? null : $"NATS: stream {failed.Stream} of connection {failed.ConfigName}: {NatsUrls.Redact(failed.Detail)}";
     }
 
     private async Task<bool> TryProvisionAsync(CancellationToken cancellationToken)
@@ -82,7 +82,7 @@ internal sealed partial class StreamOwner(
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
-            LogFailed(Connections.Connection.Redact(exception.Message));
+            LogFailed(NatsUrls.Redact(exception.Message));
             return false;
         }
     }

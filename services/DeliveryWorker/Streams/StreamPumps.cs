@@ -14,6 +14,7 @@ internal sealed class StreamPumps(
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
 
     private readonly Dictionary<(string Config, string Stream), Running> _running = [];
+    private readonly List<Running> _leaving = [];
     private volatile StreamPump[] _pumps = [];
 
     public IReadOnlyList<StreamPump> Pumps => _pumps;
@@ -23,25 +24,20 @@ internal sealed class StreamPumps(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        ConfigSnapshot? seen = null;
         while (!drain.Stop.IsCancellationRequested)
         {
-            var newest = configuration.Current;
-            if (configuration.HasSnapshot && !ReferenceEquals(newest, seen))
+            if (configuration.HasSnapshot)
             {
-                seen = newest;
-                Follow(newest);
+                Follow(configuration.Current);
                 Following = true;
             }
 
             await Task.Delay(LookEvery, time, drain.Stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        await Task.WhenAll(_running.Values.Select(running => running.Task));
-        foreach (var running in _running.Values)
+        foreach (var running in _leaving.Concat(_running.Values))
         {
-            running.Stop.Dispose();
-            running.Pump.Dispose();
+            await running.EndAsync();
         }
     }
 
@@ -53,31 +49,49 @@ internal sealed class StreamPumps(
                where stream.Enabled && snapshot.ConfigsById.GetValueOrDefault(stream.ConfigId) is { Enabled: true, JetStreamEnabled: true }
                select (snapshot.ConfigsById[stream.ConfigId].Name, stream.Name),
         ];
+        // A pump whose configuration has changed finishes what it has in work on its own connections, while the next one pulls on the new ones.
         foreach (var (name, running) in _running)
         {
-            if (!wanted.Contains(name))
+            if (!wanted.Contains(name) || running.Pool != connections.Get(name.Config))
             {
                 running.Stop.Cancel();
+                _running.Remove(name);
+                _leaving.Add(running);
             }
         }
 
-        foreach (var name in wanted)
+        foreach (var name in wanted.Except(_running.Keys).ToArray())
         {
-            if (!_running.TryGetValue(name, out var running) || running.Stop.IsCancellationRequested)
-            {
-                _running[name] = Run(name);
-            }
+            _running[name] = Run(name);
         }
 
-        _pumps = [.. _running.Values.Where(running => !running.Stop.IsCancellationRequested).Select(running => running.Pump)];
+        if (!_pumps.SequenceEqual(_running.Values.Select(running => running.Pump)))
+        {
+            _pumps = [.. _running.Values.Select(running => running.Pump)];
+        }
     }
 
     private Running Run((string Config, string Stream) name)
     {
         var stop = CancellationTokenSource.CreateLinkedTokenSource(drain.Stop);
-        var pump = new StreamPump(name.Stream, connections.Get(name.Config).Next, dispatcher, options.Value, drain, time, logger);
-        return new(pump, stop, pump.RunAsync(stop.Token));
+        var pool = connections.Get(name.Config);
+        var pump = new StreamPump(name.Stream, pool.Next, dispatcher, options.Value, drain, time, logger);
+        return new(pump, pool, stop, RunAsync(pump, pool, stop.Token));
     }
 
-    private sealed record Running(StreamPump Pump, CancellationTokenSource Stop, Task Task);
+    private static async Task RunAsync(StreamPump pump, NatsConnectionPool pool, CancellationToken stop)
+    {
+        using var use = pool.Begin();
+        await pump.RunAsync(stop);
+    }
+
+    private sealed record Running(StreamPump Pump, NatsConnectionPool Pool, CancellationTokenSource Stop, Task Task)
+    {
+        public async Task EndAsync()
+        {
+            await Task;
+            Stop.Dispose();
+            Pump.Dispose();
+        }
+    }
 }

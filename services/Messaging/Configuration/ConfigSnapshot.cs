@@ -125,7 +125,15 @@ public sealed record WebhookSecret(string Name, string Value, string? KeyId, Dat
     public override string ToString() => $"{nameof(WebhookSecret)} {Name}";
 }
 
-/// <summary>A row of <c>rule_nats_config</c>, without its secrets.</summary>
+/// <summary>A secret of a row, which is in no text that is made of it.</summary>
+/// <param name="Value">The plain text.</param>
+public sealed record PlainSecret(string Value)
+{
+    /// <summary>Keeps the secret out of logs.</summary>
+    public override string ToString() => "***";
+}
+
+/// <summary>A row of <c>rule_nats_config</c>.</summary>
 /// <param name="Id"><c>config_id</c>.</param>
 /// <param name="Name"><c>config_name</c>.</param>
 /// <param name="Url"><c>nats_url</c>.</param>
@@ -138,8 +146,14 @@ public sealed record NatsConfig(int Id, string Name, string Url, bool Enabled)
     /// <summary><c>none</c>, <c>token</c>, <c>credentials</c> or <c>nkey</c>.</summary>
     public string AuthType { get; init; } = "none";
 
+    /// <summary>The token of <see cref="AuthType"/> <c>token</c>.</summary>
+    public PlainSecret? AuthToken { get; init; }
+
     /// <summary>Path of a .creds file.</summary>
     public string? CredentialsFile { get; init; }
+
+    /// <summary>The seed of <see cref="AuthType"/> <c>nkey</c>.</summary>
+    public PlainSecret? NkeySeed { get; init; }
 
     /// <summary>Whether the connection must be TLS.</summary>
     public bool TlsEnabled { get; init; }
@@ -155,6 +169,18 @@ public sealed record NatsConfig(int Id, string Name, string Url, bool Enabled)
 
     /// <summary>Most connections of the pool.</summary>
     public int MaxConnections { get; init; } = 10;
+
+    /// <summary>Time for one attempt to connect.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Longest pause between two attempts to connect; the first follow each other sooner.</summary>
+    public TimeSpan ReconnectDelay { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Attempts in a row before a connection is left alone until the configuration is read again; -1 for no limit.</summary>
+    public int MaxReconnectAttempts { get; init; } = -1;
+
+    /// <summary>When the row was last changed, which tells its versions apart.</summary>
+    public DateTimeOffset? UpdatedAt { get; init; }
 
     /// <summary>The stream of publishes through webhooks whose subject no stream definition has.</summary>
     public string StreamName { get; init; } = StreamNames.Webhooks;

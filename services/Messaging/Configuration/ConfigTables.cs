@@ -4,7 +4,7 @@ using Npgsql;
 
 namespace RuleEngineNats.Messaging;
 
-/// <summary>Reads the configuration tables, all in one transaction. The columns with secrets of NATS configurations are never asked for.</summary>
+/// <summary>Reads the configuration tables, all in one transaction.</summary>
 internal static class ConfigTables
 {
     public static async Task<ConfigSnapshot> ReadAsync(NpgsqlConnection connection, bool withSecrets, CancellationToken cancellationToken)
@@ -86,7 +86,8 @@ internal static class ConfigTables
             SELECT config_id, config_name, nats_url, coalesce(enabled, true), coalesce(nats_cluster_urls, '{}'), coalesce(auth_type, 'none'),
                    auth_credentials_file, coalesce(tls_enabled, false), tls_cert_file, tls_key_file, tls_ca_file,
                    greatest(coalesce(max_connections, 10), 1), coalesce(stream_name, 'WEBHOOKS'), coalesce(subject_prefix, 'webhooks'),
-                   coalesce(jetstream_enabled, true)
+                   coalesce(jetstream_enabled, true), auth_token, auth_nkey_seed, coalesce(connection_timeout_ms, 5000),
+                   coalesce(reconnect_delay_ms, 2000), coalesce(max_reconnect_attempts, -1), updated_at
               FROM rule_nats_config
              ORDER BY config_id
             """,
@@ -108,6 +109,12 @@ internal static class ConfigTables
                 StreamName = reader.GetString(12),
                 SubjectPrefix = reader.GetString(13),
                 JetStreamEnabled = reader.GetBoolean(14),
+                AuthToken = Secret(reader, 15),
+                NkeySeed = Secret(reader, 16),
+                ConnectTimeout = TimeSpan.FromMilliseconds(reader.GetInt32(17)),
+                ReconnectDelay = TimeSpan.FromMilliseconds(reader.GetInt32(18)),
+                MaxReconnectAttempts = reader.GetInt32(19),
+                UpdatedAt = reader.IsDBNull(20) ? null : reader.GetFieldValue<DateTimeOffset>(20),
             });
         }
 
@@ -158,6 +165,8 @@ internal static class ConfigTables
                 header => header.Value.ValueKind == JsonValueKind.String ? header.Value.GetString()! : header.Value.GetRawText(),
                 StringComparer.OrdinalIgnoreCase);
     }
+
+    private static PlainSecret? Secret(NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : new(reader.GetString(ordinal));
 
     private static string? Text(NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
 }

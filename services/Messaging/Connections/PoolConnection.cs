@@ -8,16 +8,20 @@ internal sealed class PoolConnection : IAsyncDisposable
     // A server that is stopped rather than gone keeps its connection open; until the pings notice, unanswered publishes are the first sign.
     private const int SilentAfter = 3;
 
+    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(100);
+
     private readonly CancellationTokenSource _closing = new();
     private readonly Action _opened;
-    private readonly Action<Exception> _failed;
+    private readonly Action<string> _failed;
     private Task _connecting = Task.CompletedTask;
     private volatile bool _subscribed;
+    private volatile bool _gaveUp;
+    private volatile string? _error;
     private long _served;
     private long _disconnects;
     private int _unanswered;
 
-    public PoolConnection(NatsConnectionPool pool, int index, NatsOpts options, MessagingOptions messaging, TimeProvider time, Action opened, Action<Exception> failed)
+    public PoolConnection(NatsConnectionPool pool, int index, NatsOpts options, MessagingOptions messaging, TimeProvider time, Action opened, Action<string> failed)
     {
         Pool = pool;
         Index = index;
@@ -27,6 +31,7 @@ internal sealed class PoolConnection : IAsyncDisposable
         Acks = new AckInbox(Connection, time, messaging.MaxInFlightPerConnection);
         Connection.ConnectionDisconnected += OnDisconnected;
         Connection.ConnectionOpened += OnOpened;
+        Connection.ReconnectFailed += OnReconnectFailed;
     }
 
     public NatsConnectionPool Pool { get; }
@@ -41,7 +46,13 @@ internal sealed class PoolConnection : IAsyncDisposable
 
     public bool Healthy => Open && Volatile.Read(ref _unanswered) < SilentAfter;
 
-    public void Start(TimeProvider time, TimeSpan minimumWait, TimeSpan maximumWait) => _connecting = ConnectAsync(time, minimumWait, maximumWait);
+    /// <summary>Whether the attempts that the configuration allows are used up.</summary>
+    public bool GaveUp => _gaveUp || Connection.ConnectionState == NatsConnectionState.Failed;
+
+    /// <summary>Why it is not open, without user and password; null while it is or is only just connecting.</summary>
+    public string? Error => Open ? null : GaveUp ? $"gave up: {_error}" : _error;
+
+    public void Start(TimeProvider time, ConnectionSettings settings) => _connecting = ConnectAsync(time, settings);
 
     public void Sent() => Interlocked.Increment(ref _served);
 
@@ -68,10 +79,10 @@ internal sealed class PoolConnection : IAsyncDisposable
     }
 
     // Only until the first success: from then on the connection reconnects and subscribes again by itself.
-    private async Task ConnectAsync(TimeProvider time, TimeSpan minimumWait, TimeSpan maximumWait)
+    private async Task ConnectAsync(TimeProvider time, ConnectionSettings settings)
     {
-        var wait = minimumWait;
-        while (!_closing.IsCancellationRequested)
+        var wait = FirstWait < settings.ReconnectDelay ? FirstWait : settings.ReconnectDelay;
+        for (var retries = 0; !_closing.IsCancellationRequested; retries++)
         {
             try
             {
@@ -83,22 +94,48 @@ internal sealed class PoolConnection : IAsyncDisposable
             }
             catch (Exception exception) when (!_closing.IsCancellationRequested)
             {
-                _failed(exception);
+                _gaveUp = settings.MaxReconnectAttempts > 0 && retries >= settings.MaxReconnectAttempts;
+                Fail(Describe(exception));
             }
-            catch (OperationCanceledException)
+            catch (Exception) when (_closing.IsCancellationRequested)
+            {
+                return;
+            }
+
+            if (_gaveUp)
             {
                 return;
             }
 
             await Task.Delay(wait + (wait * Random.Shared.NextDouble()), time, _closing.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            wait = wait * 2 > maximumWait ? maximumWait : wait * 2;
+            wait = wait * 2 > settings.ReconnectDelay ? settings.ReconnectDelay : wait * 2;
         }
+    }
+
+    private static string Describe(Exception exception)
+        => exception.InnerException is { } inner && inner.Message != exception.Message ? $"{exception.Message}: {inner.Message}" : exception.Message;
+
+    private void Fail(string reason)
+    {
+        _error = NatsUrls.Redact(reason);
+        _failed(_error);
+    }
+
+    private ValueTask OnReconnectFailed(object? sender, NatsEventArgs args)
+    {
+        Fail($"cannot connect to {args.Message}");
+        return ValueTask.CompletedTask;
     }
 
     private ValueTask OnDisconnected(object? sender, NatsEventArgs args)
     {
         Interlocked.Increment(ref _disconnects);
         Acks.FailAll();
+        if (!_closing.IsCancellationRequested)
+        {
+            Fail("the connection was lost");
+        }
+
         return ValueTask.CompletedTask;
     }
 

@@ -30,12 +30,19 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
     public async ValueTask<PublishOutcome> PublishAsync(EventMessage message, TimeSpan budget, PublishLane? lane, CancellationToken cancellationToken)
     {
         using var activity = StartActivity(message);
-        var pool = connections.Get(message.Config);
         var headers = EventHeaderSet.Create(message, time);
         var deadline = time.GetTimestamp() + (long)(budget.TotalSeconds * time.TimestampFrequency);
         var unanswered = false;
         for (var attempt = 1; ; attempt++)
         {
+            if (connections.WhyNot(message.Config) is { } reason)
+            {
+                return unanswered ? PublishDecision.Disconnected(unanswered) : new PublishOutcome.Unavailable(UnavailableReason.Disconnected, reason);
+            }
+
+            // Anew for each attempt: the configuration may have changed.
+            var pool = connections.Get(message.Config);
+            using var use = pool.Begin();
             var remaining = Remaining(deadline);
             if ((lane is null ? pool.Pick() : lane.Pick(pool)) is not { } connection)
             {
@@ -109,7 +116,7 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
             connection.Unanswered();
             return PubAck.Of(AckKind.TimedOut);
         }
-        catch (NatsException)
+        catch (Exception exception) when (exception is NatsException or ObjectDisposedException)
         {
             return PubAck.Of(AckKind.ConnectionLost);
         }

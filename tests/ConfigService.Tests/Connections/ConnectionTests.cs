@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ConfigService.Tests.Connections;
 
@@ -59,7 +60,24 @@ public sealed class ConnectionTests(RunningService service)
 
     [Fact]
     public async Task An_unknown_connection_is_not_found()
-        => (await service.GetAsync($"{Path}/no-such")).IsProblem(404, "connection_not_found");
+    {
+        (await service.GetAsync($"{Path}/no-such")).IsProblem(404, "connection_not_found");
+        (await service.GetAsync($"{Path}/no-such/health")).IsProblem(404, "connection_not_found");
+    }
+
+    [Fact]
+    public async Task The_health_of_a_connection_is_what_the_services_report()
+    {
+        await Wait.UntilAsync(async () => (await service.GetAsync($"{Path}/default/health")).Json["services"]!.AsArray().Count == 1, "this service has reported");
+        var health = await service.GetAsync($"{Path}/default/health");
+        Assert.Equal((HttpStatusCode.OK, "application/json"), (health.Status, health.MediaType));
+        var report = health.Json["services"]![0]!;
+        Assert.Equal("ConfigService", report["service"]!.GetValue<string>());
+        Assert.True(report["connected"]!.GetValue<bool>());
+        Assert.True(report["current"]!.GetValue<bool>());
+        Assert.Equal(service.Nats.Url, report["nats_url"]!.GetValue<string>());
+        Assert.Equal("2.", report["server_version"]!.GetValue<string>()[..2]);
+    }
 
     [Theory]
     [InlineData("")]
@@ -87,7 +105,7 @@ public sealed class ConnectionTests(RunningService service)
     {
         var errors = (await service.PutAsync($"{Path}/a%20b", """
             {"authType":"password","maxConnections":0,"connectionTimeoutMs":0,"reconnectDelayMs":-1,"maxReconnectAttempts":-2,"streamName":"A.B",
-             "credentialsFile":"a\nb","tlsEnabled":1,"authToken":"x"}
+             "credentialsFile":"a\nb","tlsCertFile":"/c.pem","tlsEnabled":1,"authToken":"x"}
             """)).IsProblem(400, "validation_failed").Errors();
         Assert.Equal("invalid_value", errors["name"].Code);
         Assert.Equal("required", errors["url"].Code);
@@ -98,6 +116,7 @@ public sealed class ConnectionTests(RunningService service)
         Assert.Equal("out_of_range", errors["maxReconnectAttempts"].Code);
         Assert.Equal("invalid_stream_name", errors["streamName"].Code);
         Assert.Equal("invalid_value", errors["credentialsFile"].Code);
+        Assert.Equal("invalid_value", errors["tlsKeyFile"].Code);
         Assert.Equal("wrong_type", errors["tlsEnabled"].Code);
         Assert.Equal("unknown_field", errors["authToken"].Code);
     }

@@ -121,25 +121,25 @@ public sealed class SecretTests(RunningService service)
         await service.ExecuteAsync(
             """
             INSERT INTO rule_nats_config (config_name, nats_url, nats_cluster_urls, auth_type, auth_token, auth_nkey_seed, enabled)
-            VALUES ('with_secrets', 'nats://user:hidden-8@nats.invalid', ARRAY['nats://user:hidden-9@other.invalid'], 'token', 'hidden-10', 'hidden-11', false)
+            VALUES ('with_secrets', 'nats://user:hidden-8@nats.invalid', ARRAY['nats://user:hidden-9@other.invalid'], 'token', 'hidden-10', 'SU' || repeat('HIDDEN', 9) || '22', false)
             ON CONFLICT DO NOTHING
             """);
 
         foreach (var path in (string[])
         [
-            "webhooks", $"webhooks/{id}", $"webhooks/{name}", $"webhooks/{id}/secrets", "connections", "connections/with_secrets", "connections/default",
+            "webhooks", $"webhooks/{id}", $"webhooks/{name}", $"webhooks/{id}/secrets", "connections", "connections/with_secrets", "connections/default", "connections/default/health",
             "streams", "streams/WEBHOOKS", "publish-statistics", "publish-statistics/webhooks", "publish-statistics/latencies",
             "publish-statistics/failures", "delivery-statistics", "pool",
         ])
         {
             var answer = await service.GetAsync($"/api/v1/{path}");
             Assert.Equal(HttpStatusCode.OK, answer.Status);
-            Assert.DoesNotContain("hidden", answer.Body, StringComparison.Ordinal);
+            Assert.DoesNotContain("hidden", answer.Body, StringComparison.OrdinalIgnoreCase);
             Assert.DoesNotContain(signing, answer.Body, StringComparison.Ordinal);
             Assert.DoesNotContain("whsec_", answer.Body, StringComparison.Ordinal);
         }
 
-        Assert.DoesNotContain("hidden", service.Service.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("hidden", service.Service.Output, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain(signing, service.Service.Output, StringComparison.Ordinal);
     }
 }
