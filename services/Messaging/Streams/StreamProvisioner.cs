@@ -12,31 +12,67 @@ namespace RuleEngineNats.Messaging;
 public sealed partial class StreamProvisioner(
     NatsConnections connections, ConfigWatcher watcher, NpgsqlDataSource dataSource, ILogger<StreamProvisioner> logger)
 {
+    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(1);
+
     /// <summary>Provisions every enabled definition of the configuration as it is in the database now.</summary>
     /// <returns>One report per enabled definition. A server that is away is a report with <see cref="StreamState.Failed"/>, not an exception.</returns>
     public async Task<IReadOnlyList<StreamReport>> ProvisionAsync(CancellationToken cancellationToken)
     {
         var snapshot = await watcher.RefreshAsync(cancellationToken);
+
+        // Side by side, so that a server that is away delays none of another's streams.
+        var reports = await Task.WhenAll(
+            from stream in snapshot.Streams
+            where stream.Enabled
+            group stream by stream.ConfigId into streams
+            let config = snapshot.ConfigsById.GetValueOrDefault(streams.Key)
+            where config is { Enabled: true }
+            select ProvisionAsync(config, [.. streams], cancellationToken));
+        return [.. reports.SelectMany(report => report)];
+    }
+
+    private async Task<List<StreamReport>> ProvisionAsync(NatsConfig config, StreamDefinition[] definitions, CancellationToken cancellationToken)
+    {
         var reports = new List<StreamReport>();
-        foreach (var definition in snapshot.Streams.Where(stream => stream.Enabled))
+        var connected = await IsConnectedAsync(connections.Get(config.Name), cancellationToken);
+        foreach (var definition in definitions)
         {
-            if (snapshot.ConfigsById.GetValueOrDefault(definition.ConfigId) is { Enabled: true } config)
-            {
-                var report = await ProvisionAsync(config, definition, cancellationToken);
-                LogReport(report.Stream, report.State, report.Detail);
-                await RecordAsync(definition.Id, report, cancellationToken);
-                reports.Add(report);
-            }
+            var report = connected
+                ? await ProvisionAsync(config, definition, cancellationToken)
+                : new StreamReport(definition.Name, config.Name, StreamState.Failed, NotConnected(config.Name));
+            LogReport(report.Stream, report.State, report.Detail);
+            await RecordAsync(definition.Id, report, cancellationToken);
+            reports.Add(report);
         }
 
         return reports;
     }
 
+    private static async Task<bool> IsConnectedAsync(NatsConnectionPool pool, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(ConnectPatience);
+        try
+        {
+            await pool.WaitUntilHealthyAsync(limit.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    private string NotConnected(string config)
+        => connections.Get(config).Error is { } error ? $"no connection to nats-server: {error}" : "no connection to nats-server";
+
     private async Task<StreamReport> ProvisionAsync(NatsConfig config, StreamDefinition definition, CancellationToken cancellationToken)
     {
         try
         {
-            var context = new NatsJSContext(connections.Get(config.Name).Next());
+            var pool = connections.Get(config.Name);
+            using var use = pool.Begin();
+            var context = new NatsJSContext(pool.Next());
             try
             {
                 var stream = await context.GetStreamAsync(definition.Name, cancellationToken: cancellationToken);

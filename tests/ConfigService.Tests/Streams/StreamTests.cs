@@ -24,6 +24,11 @@ public sealed class StreamTests(RunningService service) : IAsyncLifetime
 
     public async Task DisposeAsync() => await _nats.DisposeAsync();
 
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
+
+    private Task<string> StateAsync(string name)
+        => service.ScalarAsync<string>("SELECT server_state || '|' || coalesce(server_detail, '') FROM rule_nats_streams WHERE stream_name = $1", name);
+
     [Fact]
     public async Task The_stream_of_the_migrations_exists_on_the_server_as_defined()
     {
@@ -48,6 +53,51 @@ public sealed class StreamTests(RunningService service) : IAsyncLifetime
             async () => (await service.GetAsync($"{Path}/{name}")).Json["provisioning"]!["state"]!.GetValue<string>() == "created",
             "its row says so");
         Assert.Equal([$"{name}.>"], (await _jetStream.GetStreamAsync(name)).Info.Config.Subjects!);
+    }
+
+    [Fact]
+    public async Task Every_setting_of_a_row_reaches_the_server_and_a_changed_row_is_reported()
+    {
+        var name = RunningService.Unique("row");
+        await service.ExecuteAsync($"""
+            INSERT INTO rule_nats_streams (config_id, stream_name, subjects, description, storage_type, max_messages, max_bytes, max_age_seconds, retention_policy,
+                                           discard_policy, replicas, duplicate_window_seconds)
+            SELECT config_id, '{name}', ARRAY['{name}.>'], 'd', 'memory', 1000, 1000000, 3600, 'workqueue', 'old', 1, 30 FROM rule_nats_config WHERE config_name = 'default'
+            """);
+        await Wait.UntilAsync(async () => await StateAsync(name) == "created|", "the stream is created", Soon);
+        var config = (await _jetStream.GetStreamAsync(name)).Info.Config;
+        Assert.Equal(("d", StreamConfigStorage.Memory, 1000L, 1_000_000L, TimeSpan.FromHours(1)), (config.Description, config.Storage, config.MaxMsgs, config.MaxBytes, config.MaxAge));
+        Assert.Equal((StreamConfigRetention.Workqueue, StreamConfigDiscard.Old, 1, TimeSpan.FromSeconds(30)), (config.Retention, config.Discard, config.NumReplicas, config.DuplicateWindow));
+
+        await service.ExecuteAsync($"UPDATE rule_nats_streams SET max_messages = 2000, duplicate_window_seconds = 60 WHERE stream_name = '{name}'");
+        await Wait.UntilAsync(
+            async () => await StateAsync(name) == "differs|max_messages is 1000, defined as 2000; duplicate_window is 00:00:30, defined as 00:01:00", "the difference is reported", Soon);
+        Assert.Equal(1000, (await _jetStream.GetStreamAsync(name)).Info.Config.MaxMsgs);
+        await service.ExecuteAsync($"DELETE FROM rule_nats_streams WHERE stream_name = '{name}'");
+    }
+
+    [Theory]
+    [InlineData("replicas", "replicas > 1 not supported")]
+    [InlineData("foreign", "subjects overlap")]
+    [InlineData("away", "no connection to nats-server")]
+    public async Task Why_a_stream_cannot_be_is_in_its_row_within_two_seconds(string how, string detail)
+    {
+        var name = RunningService.Unique(how);
+        await _jetStream.CreateStreamAsync(new StreamConfig(name + "_theirs", [$"{name}.theirs.>"]));
+        await service.ScalarAsync<bool>("SELECT rule_nats_configure('away', $1)", $"nats://127.0.0.1:{Ports.Free()}");
+        await service.ExecuteAsync($"""
+            INSERT INTO rule_nats_streams (config_id, stream_name, subjects, replicas)
+            SELECT config_id, '{name}', ARRAY['{name}.{(how == "foreign" ? ">" : "ours")}'], {(how == "replicas" ? 3 : 1)}
+              FROM rule_nats_config WHERE config_name = '{(how == "away" ? "away" : "default")}'
+            """);
+        await Wait.UntilAsync(async () => (await StateAsync(name)).StartsWith("failed|", StringComparison.Ordinal), "the failure is reported", Soon);
+        Assert.Contains(detail, await StateAsync(name), StringComparison.Ordinal);
+
+        // It holds up no other.
+        var next = RunningService.Unique("next");
+        await service.ScalarAsync<int>("SELECT rule_nats_stream_create($1, ARRAY[$1 || '.>'])", next);
+        await Wait.UntilAsync(async () => await StateAsync(next) == "created|", "another stream is created", Soon);
+        await service.ExecuteAsync($"DELETE FROM rule_nats_streams WHERE stream_name = '{name}'; DELETE FROM rule_nats_config WHERE config_name = 'away'");
     }
 
     [Fact]
