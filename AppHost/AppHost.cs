@@ -8,9 +8,12 @@ var builder = DistributedApplication.CreateBuilder(new DistributedApplicationOpt
     DisableDashboard = lean,
 });
 
-// Generated once and kept in user secrets; set Parameters:postgres-password and Parameters:nats-password to choose them.
+// Generated once and kept in user secrets; set Parameters:postgres-password, Parameters:nats-password and Parameters:secrets-key to choose them.
 var postgresPassword = builder.AddParameter("postgres-password", Password(), secret: true, persist: true);
 var natsPassword = builder.AddParameter("nats-password", Password(), secret: true, persist: true);
+
+// 43 letters and digits and the = that each service gets after them are the base64 of 32 bytes: the key of secrets in PostgreSQL.
+var secretsKey = builder.AddParameter("secrets-key", new GenerateParameterDefault { MinLength = 43, Special = false }, secret: true, persist: true);
 
 var postgres = builder.AddPostgres("postgres", password: postgresPassword)
     .WithArgs("-c", "wal_level=logical", "-c", "max_connections=200");
@@ -48,6 +51,8 @@ IResourceBuilder<ProjectResource> AddService<TProject>(string name)
         .WithReference(rules)
         .WithReference(nats)
         .WithEnvironment("DOTNET_ENVIRONMENT", builder.Environment.EnvironmentName)
+        .WithEnvironment("Secrets__ActiveKey", "main")
+        .WithEnvironment("Secrets__Keys__main", $"{secretsKey}=")
         .WithReplicas(builder.Configuration.GetValue($"Replicas:{name}", 1))
         .WithHttpHealthCheck("/health/ready", endpointName: "http");
 

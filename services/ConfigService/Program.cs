@@ -16,6 +16,7 @@ builder.AddNpgsqlDataSource(ConnectionNames.Rules);
 builder.AddMessaging();
 builder.AddApi();
 builder.AddStreamOwner();
+builder.AddSecrets();
 
 var app = builder.Build();
 app.UseProblems();

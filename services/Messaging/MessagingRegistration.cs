@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using NATS.Client.Core;
 
 namespace RuleEngineNats.Messaging;
@@ -20,6 +21,9 @@ public static class MessagingRegistration
         NatsInstrumentationOptions.Default.Filter = static context =>
             !context.Subject.StartsWith("_INBOX.", StringComparison.Ordinal) && !context.Subject.StartsWith("$JS.", StringComparison.Ordinal);
         builder.Services.AddOptions<MessagingOptions>().BindConfiguration(MessagingOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddOptions<SecretsOptions>().BindConfiguration(SecretsOptions.Section).ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<SecretsOptions>, SecretsOptionsRules>();
+        builder.Services.AddSingleton<SecretBox>();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<ConfigWatcher>();
         builder.Services.AddHostedService(services => services.GetRequiredService<ConfigWatcher>());

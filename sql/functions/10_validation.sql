@@ -325,6 +325,14 @@ DECLARE
     v_name text;
     v_value text;
 BEGIN
+    -- A secret that is written without naming a key is plain text, whatever the row said of the one before.
+    IF NEW.auth_token IS NULL OR (TG_OP = 'UPDATE' AND NEW.auth_token IS DISTINCT FROM OLD.auth_token AND NEW.auth_token_key_id IS NOT DISTINCT FROM OLD.auth_token_key_id) THEN
+        NEW.auth_token_key_id := NULL;
+    END IF;
+    IF NEW.auth_nkey_seed IS NULL
+       OR (TG_OP = 'UPDATE' AND NEW.auth_nkey_seed IS DISTINCT FROM OLD.auth_nkey_seed AND NEW.auth_nkey_seed_key_id IS NOT DISTINCT FROM OLD.auth_nkey_seed_key_id) THEN
+        NEW.auth_nkey_seed_key_id := NULL;
+    END IF;
     IF NEW.nats_url IS NULL OR NEW.nats_url !~ '^(nats|tls)://[^[:space:][:cntrl:]]+$' OR length(NEW.nats_url) > 2048 THEN
         RAISE EXCEPTION 'NATS URL must start with nats:// or tls://' USING ERRCODE = '22023',
             HINT = 'nats://host:4222, at most 2,048 characters without spaces; further servers belong into p_nats_cluster_urls.';
@@ -334,9 +342,9 @@ BEGIN
         RAISE EXCEPTION 'nats_cluster_urls: % URLs, at most 16; the servers tell of each other', cardinality(NEW.nats_cluster_urls) USING ERRCODE = '22023';
     ELSIF EXISTS (SELECT FROM unnest(NEW.nats_cluster_urls) u WHERE u IS NULL OR u !~ '^(nats|tls)://[^[:space:][:cntrl:],]+$' OR length(u) > 2048) THEN
         RAISE EXCEPTION 'nats_cluster_urls: each must start with nats:// or tls:// and have at most 2048 characters, no space and no comma' USING ERRCODE = '22023';
-    ELSIF length(NEW.auth_token) > 4096 OR NEW.auth_token ~ '[[:space:][:cntrl:]]' THEN
+    ELSIF NEW.auth_token_key_id IS NULL AND (length(NEW.auth_token) > 4096 OR NEW.auth_token ~ '[[:space:][:cntrl:]]') THEN
         RAISE EXCEPTION 'auth_token: must have 1 to 4096 characters and no space' USING ERRCODE = '22023';
-    ELSIF NEW.auth_nkey_seed !~ '^SU[A-Z2-7]{56}$' THEN
+    ELSIF NEW.auth_nkey_seed_key_id IS NULL AND NEW.auth_nkey_seed !~ '^SU[A-Z2-7]{56}$' THEN
         RAISE EXCEPTION 'auth_nkey_seed: must be the seed of a user key, SU and 56 characters of A-Z and 2-7' USING ERRCODE = '22023';
     ELSIF NEW.max_connections NOT BETWEEN 1 AND 64 THEN
         RAISE EXCEPTION 'max_connections: % is not 1 to 64', NEW.max_connections USING ERRCODE = '22023';
@@ -358,8 +366,10 @@ BEGIN
     IF nullif(NEW.subject_prefix, '') IS NOT NULL AND (TG_OP = 'INSERT' OR NEW.subject_prefix IS DISTINCT FROM OLD.subject_prefix) THEN
         PERFORM rule_nats_subject_check(NEW.subject_prefix);
     END IF;
-    -- Services report the version they work with by this time, so two changes must not have the same.
-    IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN
+    -- Services report the version they work with by this time, so two changes must not have the same. Encrypting a secret makes no other version.
+    IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD
+       AND NOT (NEW.auth_token_key_id IS NOT NULL AND NEW.auth_token_key_id IS DISTINCT FROM OLD.auth_token_key_id
+                OR NEW.auth_nkey_seed_key_id IS NOT NULL AND NEW.auth_nkey_seed_key_id IS DISTINCT FROM OLD.auth_nkey_seed_key_id) THEN
         NEW.updated_at := clock_timestamp();
     END IF;
     RETURN NEW;

@@ -107,14 +107,36 @@ BEGIN
        SET secret_value = EXCLUDED.secret_value, key_id = NULL, expires_at = NULL, created_at = CURRENT_TIMESTAMP, created_by = EXCLUDED.created_by;
     RETURN true;
 END $$;
+-- A value that is changed by a plain UPDATE is plain text, whatever the row said of the one before.
+CREATE OR REPLACE FUNCTION rule_webhook_secrets_check() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF NEW.secret_value IS DISTINCT FROM OLD.secret_value AND NEW.key_id IS NOT DISTINCT FROM OLD.key_id THEN
+        NEW.key_id := NULL;
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION rule_webhook_secrets_check() IS 'Takes a value that is written without naming a key for plain text.';
+CREATE OR REPLACE TRIGGER rule_webhook_secrets_check BEFORE UPDATE ON rule_webhook_secrets
+    FOR EACH ROW EXECUTE FUNCTION rule_webhook_secrets_check();
 COMMENT ON FUNCTION rule_webhook_secret_set(integer, text, text) IS
 'Stores or replaces a secret of a webhook. ''signing'' is the Standard Webhooks secret and must be whsec_ + base64 of 24 to 64 bytes.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_secret_get(p_webhook_id integer, p_secret_name text)
-RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT s.secret_value FROM rule_webhook_secrets s WHERE s.webhook_id = p_webhook_id AND s.secret_name = p_secret_name
-$$;
-COMMENT ON FUNCTION rule_webhook_secret_get(integer, text) IS 'The stored value, or null. For rule_admin and rule_worker only.';
+RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_value text;
+    v_key_id text;
+BEGIN
+    SELECT s.secret_value, s.key_id INTO v_value, v_key_id FROM rule_webhook_secrets s WHERE s.webhook_id = p_webhook_id AND s.secret_name = p_secret_name;
+    IF v_key_id IS NOT NULL THEN
+        RAISE EXCEPTION 'secret % of webhook % is encrypted under key %', p_secret_name, p_webhook_id, v_key_id USING ERRCODE = '55000',
+            HINT = 'The database has no key. Read a secret in the transaction that makes it; replace it with rule_webhook_secret_set, or let ConfigService make a new one: POST /api/v1/webhooks/<id>/secrets/signing/rotate.';
+    END IF;
+    RETURN v_value;
+END $$;
+COMMENT ON FUNCTION rule_webhook_secret_get(integer, text) IS
+'The secret, or null where there is none. Only while it is plain text, which is certain in the transaction that made it: ConfigService encrypts it within 2 seconds of the commit where it has a key, and then 55000 is raised. For rule_admin and rule_worker only.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_secret_delete(p_webhook_id integer, p_secret_name text)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

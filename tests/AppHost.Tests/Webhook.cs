@@ -10,9 +10,12 @@ internal sealed record Webhook(int Id, string Name, string Path, string Secret, 
     public static async Task<Webhook> RegisterAsync(NpgsqlDataSource database, WebhookReceiver receiver, string name)
     {
         await using var connection = await database.OpenConnectionAsync();
+        // In one transaction: after it the secret is encrypted, and SQL cannot read it any more.
+        await using var transaction = await connection.BeginTransactionAsync();
         var id = (int)(await ExecuteAsync(connection, "SELECT rule_webhook_register($1, $2)", name, receiver.Url($"/{name}")))!;
         await ExecuteAsync(connection, "SELECT rule_webhook_enable_nats($1, $2, 'nats')", id, $"webhooks.apphost.{name}");
         var secret = (string)(await ExecuteAsync(connection, "SELECT rule_webhook_secret_get($1, 'signing')", id))!;
+        await transaction.CommitAsync();
         return new(id, name, $"/{name}", secret, receiver);
     }
 

@@ -16,7 +16,7 @@ public sealed class ConfigWatcherTests
         await using var dataSource = NpgsqlDataSource.Create(connectionString);
         // Only a notification can bring the change: the refresh by time is too late.
         using var watcher = new ConfigWatcher(
-            dataSource, Options.Create(new MessagingOptions { ConfigRefresh = TimeSpan.FromHours(1) }), TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
+            dataSource, new SecretBox(Options.Create(new SecretsOptions())), Options.Create(new MessagingOptions { ConfigRefresh = TimeSpan.FromHours(1) }), TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
         await watcher.StartAsync(CancellationToken.None);
         await watcher.WaitForFirstAsync(CancellationToken.None);
 

@@ -215,7 +215,7 @@ public sealed class ConfigurationChangeTests
             _rules = NpgsqlDataSource.Create(database);
             // Only a notification can bring a change in time.
             var options = Microsoft.Extensions.Options.Options.Create(new MessagingOptions { ConfigRefresh = TimeSpan.FromHours(1) });
-            _watcher = new ConfigWatcher(_rules, options, TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
+            _watcher = new ConfigWatcher(_rules, new SecretBox(Microsoft.Extensions.Options.Options.Create(new SecretsOptions())), options, TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
             Connections = new NatsConnections(_watcher, new ConfigurationBuilder().Build(), options, TimeProvider.System, NullLoggerFactory.Instance);
             Publisher = new EventPublisher(Connections, options, TimeProvider.System);
             _reports = new ServiceReports(

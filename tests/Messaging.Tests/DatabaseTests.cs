@@ -163,7 +163,7 @@ public sealed class DatabaseTests
     };
 
     private static ConfigWatcher Watcher(NpgsqlDataSource dataSource, MessagingOptions options)
-        => new(dataSource, Microsoft.Extensions.Options.Options.Create(options), TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
+        => new(dataSource, new SecretBox(Microsoft.Extensions.Options.Options.Create(new SecretsOptions())), Microsoft.Extensions.Options.Options.Create(options), TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
 
     private static HistoryWriter Writer(NpgsqlDataSource dataSource, MessagingOptions options)
         => new(dataSource, Microsoft.Extensions.Options.Options.Create(options), TimeProvider.System, NullLogger<HistoryWriter>.Instance);

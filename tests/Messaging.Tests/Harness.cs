@@ -19,7 +19,7 @@ internal sealed class Harness : IAsyncDisposable
         Options = options;
         _dataSource = dataSource;
         var wrapped = Microsoft.Extensions.Options.Options.Create(options);
-        Watcher = new ConfigWatcher(dataSource, wrapped, TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
+        Watcher = new ConfigWatcher(dataSource, new SecretBox(Microsoft.Extensions.Options.Options.Create(new SecretsOptions())), wrapped, TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:nats", server.Url)]).Build();
         Connections = new NatsConnections(Watcher, configuration, wrapped, TimeProvider.System, NullLoggerFactory.Instance);
         Publisher = new EventPublisher(Connections, wrapped, TimeProvider.System);

@@ -67,7 +67,7 @@ public sealed class KillTests(ITestOutputHelper output)
     private async Task RunAsync(int workers, Func<ServiceGraph, GraphWebhook, int, Task> killAsync, Func<ServiceGraph, int, Task> restartAsync)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(4));
-        await using var graph = await ServiceGraph.StartAsync(workers, limit.Token);
+        await using var graph = await ServiceGraph.StartAsync(workers, cancellationToken: limit.Token);
         var webhook = await graph.RegisterAsync("orders", cancellationToken: limit.Token);
         var load = new PublishLoad(graph.Database, webhook);
         var running = load.RunAsync(limit.Token);

@@ -44,7 +44,11 @@ public sealed class ServiceGraph : IAsyncDisposable
 
     public IReadOnlyList<ServiceProcess> Workers { get; }
 
-    public static async Task<ServiceGraph> StartAsync(int workers = 1, CancellationToken cancellationToken = default)
+    /// <param name="workers">Delivery workers.</param>
+    /// <param name="settings">Further environment variables of all services.</param>
+    /// <param name="cancellationToken">Cancels.</param>
+    public static async Task<ServiceGraph> StartAsync(
+        int workers = 1, IReadOnlyDictionary<string, string?>? settings = null, CancellationToken cancellationToken = default)
     {
         var postgres = await PostgresServer.StartAsync(cancellationToken);
         var connectionString = await postgres.CreateDatabaseAsync(cancellationToken);
@@ -63,6 +67,11 @@ public sealed class ServiceGraph : IAsyncDisposable
             ["Delivery__Lease"] = "00:00:08",
         };
 
+        foreach (var (name, value) in settings ?? new Dictionary<string, string?>())
+        {
+            environment[name] = value;
+        }
+
         // ConfigService first: it creates the stream that the others need.
         var config = await ServiceProcess.StartAsync("ConfigService", environment, cancellationToken: cancellationToken);
         string[] names = ["PublishService", "CdcRelay", .. Enumerable.Repeat("DeliveryWorker", workers)];
@@ -77,16 +86,26 @@ public sealed class ServiceGraph : IAsyncDisposable
     public async Task<GraphWebhook> RegisterAsync(string name, string subject, string mode, CancellationToken cancellationToken)
     {
         var path = $"/{subject}/{name}";
+        // In one transaction: after it the secret may be encrypted, and SQL cannot read it any more.
+        await using var connection = await Database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         var id = await ScalarAsync<int>(
-            "SELECT rule_webhook_register(p_name => $1, p_url => $2)", [$"{name} of {subject}", Receiver.Url(path)], cancellationToken);
-        await ScalarAsync<bool>("SELECT rule_webhook_enable_nats($1, $2, $3)", [id, subject, mode], cancellationToken);
-        var secret = await ScalarAsync<string>("SELECT rule_webhook_secret_get($1, 'signing')", [id], cancellationToken);
+            connection, "SELECT rule_webhook_register(p_name => $1, p_url => $2)", [$"{name} of {subject}", Receiver.Url(path)], cancellationToken);
+        await ScalarAsync<bool>(connection, "SELECT rule_webhook_enable_nats($1, $2, $3)", [id, subject, mode], cancellationToken);
+        var secret = await ScalarAsync<string>(connection, "SELECT rule_webhook_secret_get($1, 'signing')", [id], cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
         return new(id, path, subject, secret);
     }
 
     public async Task<T> ScalarAsync<T>(string sql, object?[] parameters, CancellationToken cancellationToken = default)
     {
-        await using var command = Database.CreateCommand(sql);
+        await using var connection = await Database.OpenConnectionAsync(cancellationToken);
+        return await ScalarAsync<T>(connection, sql, parameters, cancellationToken);
+    }
+
+    private static async Task<T> ScalarAsync<T>(NpgsqlConnection connection, string sql, object?[] parameters, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
         foreach (var parameter in parameters)
         {
             command.Parameters.Add(new() { Value = parameter ?? DBNull.Value });

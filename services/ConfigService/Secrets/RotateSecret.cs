@@ -1,6 +1,7 @@
 using Npgsql;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Secrets;
 
@@ -19,7 +20,7 @@ internal static class RotateSecret
     /// <param name="PreviousExpiresAt">When the old secret ends; null when it has ended.</param>
     internal sealed record Answer(string SigningSecret, DateTimeOffset? PreviousExpiresAt);
 
-    public static async Task<IResult> HandleAsync(string webhook, HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
+    public static async Task<IResult> HandleAsync(string webhook, HttpRequest request, NpgsqlDataSource rules, SecretBox box, EncryptSecrets encrypt, CancellationToken cancellationToken)
     {
         var body = await RequestBody<Request>.ReadAsync(request, ConfigJson.Default.RotateSecretRequest, cancellationToken, optional: true);
         body.Problems.Range("graceSeconds", body.Value.GraceSeconds, 0, MaxGraceSeconds);
@@ -36,34 +37,46 @@ internal static class RotateSecret
 
         var secret = SecretRules.MakeSigning();
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        var expires = await KeepPreviousAsync(connection, id, body.Value.GraceSeconds ?? MaxGraceSeconds, cancellationToken);
+        var expires = await KeepPreviousAsync(connection, box, id, body.Value.GraceSeconds ?? MaxGraceSeconds, cancellationToken);
         await SetSecret.StoreAsync(connection, id, SecretRules.Signing, secret, cancellationToken);
+        await encrypt.RunAsync(connection, id, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         request.HttpContext.Response.Headers.CacheControl = "no-store";
         return Results.Ok(new Answer(secret, expires));
     }
 
+    // Read and stored anew under its other name: a ciphertext is bound to the name it has. One that cannot be read ends at once.
     private static async Task<DateTimeOffset?> KeepPreviousAsync(
-        NpgsqlConnection connection, int id, int graceSeconds, CancellationToken cancellationToken)
+        NpgsqlConnection connection, SecretBox box, int id, int graceSeconds, CancellationToken cancellationToken)
     {
+        if (graceSeconds <= 0 || await ReadAsync(connection, box, id, cancellationToken) is not { } previous)
+        {
+            await using var delete = new NpgsqlCommand("SELECT rule_webhook_secret_delete($1, $2)", connection);
+            delete.Parameters.Add(new NpgsqlParameter<int> { TypedValue = id });
+            delete.Parameters.Add(new NpgsqlParameter<string> { TypedValue = SecretRules.PreviousSigning });
+            await delete.ExecuteNonQueryAsync(cancellationToken);
+            return null;
+        }
+
+        await SetSecret.StoreAsync(connection, id, SecretRules.PreviousSigning, previous, cancellationToken);
         await using var command = new NpgsqlCommand(
-            """
-            WITH gone AS (
-                DELETE FROM rule_webhook_secrets WHERE webhook_id = $1 AND secret_name = $3 AND $4 <= 0)
-            INSERT INTO rule_webhook_secrets (webhook_id, secret_name, secret_value, key_id, expires_at)
-            SELECT s.webhook_id, $3, s.secret_value, s.key_id, now() + make_interval(secs => $4)
-              FROM rule_webhook_secrets s
-             WHERE s.webhook_id = $1 AND s.secret_name = $2 AND $4 > 0
-               FOR UPDATE
-            ON CONFLICT (webhook_id, secret_name) DO UPDATE
-               SET secret_value = EXCLUDED.secret_value, key_id = EXCLUDED.key_id, expires_at = EXCLUDED.expires_at, created_at = now()
-            RETURNING expires_at
-            """, connection);
+            "UPDATE rule_webhook_secrets SET expires_at = now() + make_interval(secs => $3) WHERE webhook_id = $1 AND secret_name = $2 RETURNING expires_at", connection);
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = id });
-        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = SecretRules.Signing });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = SecretRules.PreviousSigning });
         command.Parameters.Add(new NpgsqlParameter<double> { TypedValue = graceSeconds });
         await using var row = await command.ExecuteReaderAsync(cancellationToken);
         return await row.ReadAsync(cancellationToken) ? row.GetFieldValue<DateTimeOffset>(0) : null;
+    }
+
+    private static async Task<string?> ReadAsync(NpgsqlConnection connection, SecretBox box, int id, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT s.secret_value, s.key_id FROM rule_webhook_secrets s WHERE s.webhook_id = $1 AND s.secret_name = $2 FOR UPDATE", connection);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = id });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = SecretRules.Signing });
+        await using var row = await command.ExecuteReaderAsync(cancellationToken);
+        return await row.ReadAsync(cancellationToken)
+            ? box.Decrypt(SecretPlace.OfWebhook(id, SecretRules.Signing), row.IsDBNull(1) ? null : row.GetString(1), row.GetString(0)).Plain
+            : null;
     }
 }

@@ -6,6 +6,12 @@ internal static class SecretsApi
 {
     private const string NameOfSecret = "Name of the secret; deliveries are signed with the one named signing.";
 
+    public static void AddSecrets(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<EncryptSecrets>();
+        builder.Services.AddHostedService<SecretsWorker>();
+    }
+
     public static void MapSecrets(this RouteGroupBuilder api)
     {
         var secrets = api.MapGroup("/webhooks/{webhook}/secrets").WithTags("Secrets");

@@ -14,7 +14,7 @@ internal static class SetSecret
     }
 
     public static async Task<IResult> HandleAsync(
-        string webhook, string name, HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
+        string webhook, string name, HttpRequest request, NpgsqlDataSource rules, EncryptSecrets encrypt, CancellationToken cancellationToken)
     {
         var body = await RequestBody<Request>.ReadAsync(request, ConfigJson.Default.SetSecretRequest, cancellationToken);
         SecretRules.CheckName(name, body.Problems);
@@ -37,7 +37,10 @@ internal static class SetSecret
             return Problem.NoWebhook(webhook).ToResult();
         }
 
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await StoreAsync(connection, id, name, body.Value.Value!, cancellationToken);
+        await encrypt.RunAsync(connection, id, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
         return Results.NoContent();
     }
 

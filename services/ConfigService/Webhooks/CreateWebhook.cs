@@ -16,7 +16,7 @@ internal static class CreateWebhook
         public string? SigningSecret { get; set; }
     }
 
-    public static async Task<IResult> HandleAsync(HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
+    public static async Task<IResult> HandleAsync(HttpRequest request, NpgsqlDataSource rules, EncryptSecrets encrypt, CancellationToken cancellationToken)
     {
         var body = await RequestBody<Request>.ReadAsync(request, ConfigJson.Default.CreateWebhookRequest, cancellationToken);
         var wanted = body.Value;
@@ -44,6 +44,7 @@ internal static class CreateWebhook
         }
 
         var created = await GetCreatedAsync(connection, id, cancellationToken);
+        await encrypt.RunAsync(connection, id, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         request.HttpContext.Response.Headers.CacheControl = "no-store";
         return Results.Created($"/api/v1/webhooks/{id}", created);

@@ -111,6 +111,16 @@ internal abstract record DeliveryOutcome
         public override string? Error => "address_blocked: " + Reason;
     }
 
+    /// <summary>A secret cannot be read, which another key mends; nothing is sent without its signature.</summary>
+    public sealed record NotSigned(string Reason) : DeliveryOutcome
+    {
+        public override DeliveryStage Stage => DeliveryStage.Prepare;
+
+        public override string Code => "not_signed";
+
+        public override string? Error => "not_signed: " + Reason;
+    }
+
     /// <summary>The webhook's own headers cannot be sent.</summary>
     public sealed record RequestRefused(string Reason) : DeliveryOutcome
     {

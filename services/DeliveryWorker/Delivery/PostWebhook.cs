@@ -49,6 +49,11 @@ internal sealed partial class PostWebhook(
             return new(new DeliveryOutcome.RequestRefused(refused));
         }
 
+        if (endpoint.SecretProblem is { } unreadable)
+        {
+            return new(new DeliveryOutcome.NotSigned(unreadable));
+        }
+
         var timeout = endpoint.Timeout < options.Value.MaxTimeout ? endpoint.Timeout : options.Value.MaxTimeout;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);

@@ -21,6 +21,9 @@ internal sealed record Endpoint(int Id, string Name)
 
     public IReadOnlyList<byte[]> SigningKeys { get; init; } = [];
 
+    /// <summary>Why a signing key is missing, or null.</summary>
+    public string? SecretProblem { get; init; }
+
     /// <summary>Why nothing is sent to it at all, or null.</summary>
-    public string? Problem => Target.Problem ?? Headers.Problem;
+    public string? Problem => Target.Problem ?? Headers.Problem ?? SecretProblem;
 }

@@ -79,10 +79,9 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
             Filter = webhook.NatsEnabled ? webhook.Filter : null,
             Target = TargetUrl.Check(webhook.Url, egress),
             Method = HttpMethod.Parse(webhook.Method),
+            Headers = EndpointHeaders.Check([.. webhook.Headers]),
             // Sending without a signature where one was asked for would be worse than not sending.
-            Headers = secrets.Any(secret => secret.KeyId is not null)
-                ? new([], "secret: encrypted under a key this worker does not have")
-                : EndpointHeaders.Check([.. webhook.Headers]),
+            SecretProblem = Array.Find(secrets, secret => secret.Problem is not null)?.Problem,
             Timeout = webhook.Timeout,
             Retries = new RetryPolicy(webhook.RetryEnabled, webhook.MaxRetries, webhook.RetryDelay, webhook.RetryBackoffMultiplier),
             SigningKeys = [.. secrets.Select(secret => SigningKey.Parse(secret.Value))],
@@ -90,9 +89,10 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
     }
 
     // Secrets of other purposes lie in the same table: signing ones are named so (rule_webhook_register makes "signing", a rotation adds
-    // "signing-…"), or say by their prefix what they are.
+    // "signing-…"), or say by their prefix what they are; of one that cannot be read nobody knows.
     private static bool IsForSigning(WebhookSecret secret)
-        => secret.Name.StartsWith("signing", StringComparison.OrdinalIgnoreCase) || secret.Value.StartsWith("whsec_", StringComparison.Ordinal);
+        => secret.Name.StartsWith("signing", StringComparison.OrdinalIgnoreCase) || secret.Value.StartsWith("whsec_", StringComparison.Ordinal)
+            || secret.Problem is not null;
 
     private sealed record Made(ConfigSnapshot From, RouteTable Table);
 }

@@ -39,6 +39,11 @@ public sealed class ConfigSnapshot
     /// <summary>Configurations by <c>config_name</c>.</summary>
     public FrozenDictionary<string, NatsConfig> ConfigsByName { get; }
 
+    /// <summary>Why secrets of these rows cannot be read: each names the key and the secret, never a value.</summary>
+    public IEnumerable<string> SecretProblems => Webhooks.SelectMany(webhook => webhook.Secrets, (_, secret) => secret.Problem)
+        .Concat(Configs.SelectMany(config => (string?[])[config.AuthToken?.Problem, config.NkeySeed?.Problem]))
+        .OfType<string>();
+
     /// <summary>The configuration of a webhook: the one its row names, or "default". Null when there is no such enabled configuration.</summary>
     public NatsConfig? ConfigOf(WebhookDefinition webhook)
     {
@@ -116,18 +121,19 @@ public sealed record WebhookDefinition(int Id, string Name, string Url, bool Ena
 
 /// <summary>A row of <c>rule_webhook_secrets</c>.</summary>
 /// <param name="Name"><c>secret_name</c>.</param>
-/// <param name="Value">Plain text while <paramref name="KeyId"/> is null, else ciphertext.</param>
-/// <param name="KeyId">Name of the key it is encrypted under.</param>
+/// <param name="Value">The plain text; empty where <paramref name="Problem"/> says why there is none.</param>
+/// <param name="Problem">Why it cannot be read, or null.</param>
 /// <param name="ExpiresAt">When a rotated secret ends.</param>
-public sealed record WebhookSecret(string Name, string Value, string? KeyId, DateTimeOffset? ExpiresAt)
+public sealed record WebhookSecret(string Name, string Value, string? Problem, DateTimeOffset? ExpiresAt)
 {
     /// <summary>Keeps the secret out of logs.</summary>
     public override string ToString() => $"{nameof(WebhookSecret)} {Name}";
 }
 
 /// <summary>A secret of a row, which is in no text that is made of it.</summary>
-/// <param name="Value">The plain text.</param>
-public sealed record PlainSecret(string Value)
+/// <param name="Value">The plain text; null where <paramref name="Problem"/> says why there is none.</param>
+/// <param name="Problem">Why it cannot be read, or null.</param>
+public sealed record PlainSecret(string? Value, string? Problem)
 {
     /// <summary>Keeps the secret out of logs.</summary>
     public override string ToString() => "***";

@@ -7,12 +7,12 @@ namespace RuleEngineNats.Messaging;
 /// <summary>Reads the configuration tables, all in one transaction.</summary>
 internal static class ConfigTables
 {
-    public static async Task<ConfigSnapshot> ReadAsync(NpgsqlConnection connection, bool withSecrets, CancellationToken cancellationToken)
+    public static async Task<ConfigSnapshot> ReadAsync(NpgsqlConnection connection, SecretBox box, bool withSecrets, CancellationToken cancellationToken)
     {
         await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken);
-        var secrets = withSecrets ? await ReadSecretsAsync(connection, cancellationToken) : null;
+        var secrets = withSecrets ? await ReadSecretsAsync(connection, box, cancellationToken) : null;
         var webhooks = await ReadWebhooksAsync(connection, secrets, cancellationToken);
-        var configs = await ReadConfigsAsync(connection, cancellationToken);
+        var configs = await ReadConfigsAsync(connection, box, cancellationToken);
         var streams = await ReadStreamsAsync(connection, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return new ConfigSnapshot(webhooks, configs, streams);
@@ -58,7 +58,7 @@ internal static class ConfigTables
         return webhooks;
     }
 
-    private static async Task<ILookup<int, WebhookSecret>> ReadSecretsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<ILookup<int, WebhookSecret>> ReadSecretsAsync(NpgsqlConnection connection, SecretBox box, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(
             """
@@ -73,13 +73,15 @@ internal static class ConfigTables
         while (await reader.ReadAsync(cancellationToken))
         {
             DateTimeOffset? expires = reader.IsDBNull(4) ? null : reader.GetFieldValue<DateTimeOffset>(4);
-            secrets.Add((reader.GetInt32(0), new WebhookSecret(reader.GetString(1), reader.GetString(2), Text(reader, 3), expires)));
+            var (id, name) = (reader.GetInt32(0), reader.GetString(1));
+            var (plain, problem) = box.Decrypt(SecretPlace.OfWebhook(id, name), Text(reader, 3), reader.GetString(2));
+            secrets.Add((id, new WebhookSecret(name, plain ?? string.Empty, problem, expires)));
         }
 
         return secrets.ToLookup(row => row.WebhookId, row => row.Secret);
     }
 
-    private static async Task<List<NatsConfig>> ReadConfigsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<List<NatsConfig>> ReadConfigsAsync(NpgsqlConnection connection, SecretBox box, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(
             """
@@ -87,7 +89,8 @@ internal static class ConfigTables
                    auth_credentials_file, coalesce(tls_enabled, false), tls_cert_file, tls_key_file, tls_ca_file,
                    greatest(coalesce(max_connections, 10), 1), coalesce(stream_name, 'WEBHOOKS'), coalesce(subject_prefix, 'webhooks'),
                    coalesce(jetstream_enabled, true), auth_token, auth_nkey_seed, coalesce(connection_timeout_ms, 5000),
-                   coalesce(reconnect_delay_ms, 2000), coalesce(max_reconnect_attempts, -1), updated_at
+                   coalesce(reconnect_delay_ms, 2000), coalesce(max_reconnect_attempts, -1), updated_at,
+                   auth_token_key_id, auth_nkey_seed_key_id
               FROM rule_nats_config
              ORDER BY config_id
             """,
@@ -109,8 +112,8 @@ internal static class ConfigTables
                 StreamName = reader.GetString(12),
                 SubjectPrefix = reader.GetString(13),
                 JetStreamEnabled = reader.GetBoolean(14),
-                AuthToken = Secret(reader, 15),
-                NkeySeed = Secret(reader, 16),
+                AuthToken = Secret(reader, box, "auth_token", 15, 21),
+                NkeySeed = Secret(reader, box, "auth_nkey_seed", 16, 22),
                 ConnectTimeout = TimeSpan.FromMilliseconds(reader.GetInt32(17)),
                 ReconnectDelay = TimeSpan.FromMilliseconds(reader.GetInt32(18)),
                 MaxReconnectAttempts = reader.GetInt32(19),
@@ -166,7 +169,16 @@ internal static class ConfigTables
                 StringComparer.OrdinalIgnoreCase);
     }
 
-    private static PlainSecret? Secret(NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : new(reader.GetString(ordinal));
+    private static PlainSecret? Secret(NpgsqlDataReader reader, SecretBox box, string column, int value, int keyId)
+    {
+        if (reader.IsDBNull(value))
+        {
+            return null;
+        }
+
+        var (plain, problem) = box.Decrypt(SecretPlace.OfConfig(reader.GetInt32(0), column), Text(reader, keyId), reader.GetString(value));
+        return new(plain, problem);
+    }
 
     private static string? Text(NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetString(ordinal);
 }

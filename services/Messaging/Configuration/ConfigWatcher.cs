@@ -11,7 +11,7 @@ namespace RuleEngineNats.Messaging;
 /// <see cref="MessagingOptions.ConfigRefresh"/>. While PostgreSQL is away the last snapshot stays in use.
 /// </summary>
 public sealed partial class ConfigWatcher(
-    NpgsqlDataSource dataSource, IOptions<MessagingOptions> options, TimeProvider time, ILogger<ConfigWatcher> logger) : BackgroundService
+    NpgsqlDataSource dataSource, SecretBox box, IOptions<MessagingOptions> options, TimeProvider time, ILogger<ConfigWatcher> logger) : BackgroundService
 {
     private static readonly TimeSpan ErrorDelay = TimeSpan.FromSeconds(1);
 
@@ -20,6 +20,7 @@ public sealed partial class ConfigWatcher(
     private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ConfigSnapshot _current = new([], [], []);
     private long _readAt = long.MinValue;
+    private string[] _secretProblems = [];
 
     /// <summary>Raised after a new snapshot is in <see cref="Current"/>, on the watcher's own thread: return at once.</summary>
     public event Action<ConfigSnapshot>? Changed;
@@ -111,8 +112,9 @@ public sealed partial class ConfigWatcher(
         try
         {
             var began = time.GetTimestamp();
-            snapshot = await ConfigTables.ReadAsync(connection, options.Value.ReadWebhookSecrets, cancellationToken);
+            snapshot = await ConfigTables.ReadAsync(connection, box, options.Value.ReadWebhookSecrets, cancellationToken);
             _current = snapshot;
+            ReportSecrets([.. snapshot.SecretProblems]);
             Volatile.Write(ref _readAt, began);
         }
         finally
@@ -128,6 +130,20 @@ public sealed partial class ConfigWatcher(
         Changed?.Invoke(snapshot);
         return snapshot;
     }
+
+    // Once for each, not with every reading.
+    private void ReportSecrets(string[] problems)
+    {
+        foreach (var problem in problems.Except(_secretProblems))
+        {
+            LogSecret(problem);
+        }
+
+        _secretProblems = problems;
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Not usable: {Problem}")]
+    private partial void LogSecret(string problem);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Configuration read: {Webhooks} webhooks, {Configs} NATS configurations, {Streams} streams")]
     private partial void LogFirst(int webhooks, int configs, int streams);

@@ -21,6 +21,9 @@ internal sealed record ConnectionSettings(string Url)
 
     public string? NkeySeed { get; init; }
 
+    /// <summary>Why the row's own secret cannot be used, or null.</summary>
+    public string? Problem { get; init; }
+
     public string? Username { get; init; }
 
     public string? Password { get; init; }
@@ -55,6 +58,12 @@ internal sealed record ConnectionSettings(string Url)
             Token = credentials?.Token ?? config.AuthToken?.Value,
             CredentialsFile = credentials?.CredentialsFile ?? config.CredentialsFile,
             NkeySeed = credentials?.NkeySeed ?? config.NkeySeed?.Value,
+            Problem = config.AuthType switch
+            {
+                "token" when credentials?.Token is null => config.AuthToken?.Problem,
+                "nkey" when credentials?.NkeySeed is null => config.NkeySeed?.Problem,
+                _ => null,
+            },
             Tls = config.TlsEnabled,
             TlsCertFile = config.TlsCertFile,
             TlsKeyFile = config.TlsKeyFile,

@@ -59,7 +59,7 @@ public sealed partial class NatsConnectionPool : IAsyncDisposable
     internal INatsServerInfo? Server => Connections.FirstOrDefault(connection => connection.Open)?.Connection.ServerInfo;
 
     /// <summary>Why a connection is missing, or null.</summary>
-    internal string? Error => Connections.Select(connection => connection.Error).FirstOrDefault(error => error is not null);
+    internal string? Error => Settings?.Problem ?? Connections.Select(connection => connection.Error).FirstOrDefault(error => error is not null);
 
     /// <summary>Whether a publish would find a connection now.</summary>
     public bool IsHealthy => Pick() is not null;
