@@ -41,12 +41,8 @@ SELECT publish_id, subject, message_id, state, stream_name, sequence_number, lat
 \echo '== 6. The webhook in numbers'
 SELECT * FROM nats_publish_summary WHERE webhook_id = :slack;
 
--- What the services see of the NATS servers, where they report it.
-SELECT to_regproc('rule_nats_health_check') IS NOT NULL AS reported \gset
-\if :reported
-    \echo '== 7. Health of the connections'
-    SELECT * FROM rule_nats_health_check('default');
-\endif
+\echo '== 7. Health of the connections, as the services report it'
+SELECT jsonb_pretty(rule_nats_health_check('default')) AS health;
 
 \echo '== 8. All webhooks that publish to NATS'
 SELECT webhook_id, webhook_name, nats_subject, publish_mode, url FROM rule_webhooks WHERE nats_enabled ORDER BY webhook_id;

@@ -1,6 +1,6 @@
 -- The errors that upstream documents, in its words, with a SQLSTATE that says what kind it is.
 BEGIN;
-SELECT plan(27);
+SELECT plan(29);
 
 SELECT rule_webhook_register('orders', 'https://example.com/') AS orders \gset
 SELECT rule_webhook_register('off', 'https://example.com/') AS off \gset
@@ -14,6 +14,8 @@ SELECT is(rule_webhook_update(0, p_enabled => true), false, 'no webhook to updat
 SELECT is(rule_webhook_get('nobody') ->> 'error', 'Webhook not found', 'no webhook to get');
 SELECT throws_ok($$SELECT rule_webhook_enqueue(0, '{}')$$, 'P0002', 'Webhook not found: 0', 'no webhook to queue for');
 SELECT throws_ok(format('SELECT rule_webhook_enqueue(%s, ''{}'')', :off), '55000', 'Webhook is disabled: off', 'nothing is queued for a disabled webhook');
+SELECT is(rule_webhook_call(0, '{}') ->> 'error', 'Webhook not found', 'no webhook to call, as a value');
+SELECT is(rule_webhook_call_status(0) ->> 'error', 'Call not found', 'no call to show');
 SELECT throws_ok($$SELECT rule_webhook_retry(0)$$, 'P0002', 'Call not found: 0', 'no call to retry');
 
 SELECT throws_ok($$SELECT rule_nats_configure('x', '')$$, '22023', 'NATS URL cannot be empty', 'no NATS URL');

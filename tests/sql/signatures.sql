@@ -12,7 +12,7 @@ CREATE FUNCTION pg_temp.takes(p_name text, p_arguments text, p_result text) RETU
         p_arguments || ' → ' || p_result, p_name)
 $$;
 
-SELECT plan(38);
+SELECT plan(48);
 
 SELECT pg_temp.takes('rule_webhook_register',
     'p_name text, p_url text, p_method text DEFAULT ''POST'', p_headers jsonb DEFAULT ''{}'', p_description text DEFAULT NULL, p_timeout_ms integer DEFAULT 5000, p_max_retries integer DEFAULT 3', 'integer');
@@ -28,6 +28,11 @@ SELECT pg_temp.takes('rule_webhook_secret_delete', 'p_webhook_id integer, p_secr
 SELECT pg_temp.takes('rule_webhook_enqueue',
     'p_webhook_id integer, p_payload jsonb, p_rule_name text DEFAULT NULL, p_scheduled_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP', 'bigint');
 SELECT pg_temp.takes('rule_webhook_retry', 'p_call_id bigint', 'boolean');
+SELECT pg_temp.takes('rule_webhook_call', 'p_webhook_id integer, p_payload jsonb', 'json');
+SELECT pg_temp.takes('rule_webhook_call_with_http', 'p_webhook_id integer, p_payload jsonb', 'json');
+SELECT pg_temp.takes('rule_webhook_process_retries', '', 'TABLE(call_id bigint, webhook_name text, retry_result json)');
+SELECT pg_temp.takes('rule_webhook_call_status', 'p_call_id bigint', 'json');
+SELECT pg_temp.takes('rule_webhook_cleanup_old_calls', 'p_older_than interval DEFAULT ''30 days'', p_keep_failed boolean DEFAULT true', 'bigint');
 
 SELECT pg_temp.takes('rule_nats_configure',
     'p_config_name text DEFAULT ''default'', p_nats_url text DEFAULT ''nats://localhost:4222'', p_auth_type text DEFAULT ''none'', p_jetstream_enabled boolean DEFAULT true', 'boolean');
@@ -37,6 +42,12 @@ SELECT pg_temp.takes('rule_webhook_enable_nats',
     'p_webhook_id integer, p_nats_subject text DEFAULT NULL, p_publish_mode text DEFAULT ''both'', p_config_name text DEFAULT ''default''', 'boolean');
 SELECT pg_temp.takes('rule_webhook_disable_nats', 'p_webhook_id integer', 'boolean');
 SELECT pg_temp.takes('rule_nats_config_info', 'p_config_name text DEFAULT ''default''', 'json');
+SELECT pg_temp.takes('rule_nats_test_connection', 'p_config_name text DEFAULT ''default''', 'json');
+SELECT pg_temp.takes('rule_nats_health_check', 'config_name text', 'jsonb');
+SELECT pg_temp.takes('rule_nats_webhooks_list', '',
+    'TABLE(webhook_id integer, webhook_name text, nats_subject text, publish_mode text, config_name text, total_published bigint, success_rate numeric)');
+SELECT pg_temp.takes('rule_nats_cleanup_expired', '', 'bigint');
+SELECT pg_temp.takes('rule_nats_cleanup_old_history', 'p_older_than interval DEFAULT ''30 days'', p_keep_failed boolean DEFAULT true', 'bigint');
 SELECT pg_temp.takes('rule_nats_consumer_update_stats',
     'p_stream_name text, p_consumer_name text, p_messages_delivered bigint, p_messages_acknowledged bigint, p_messages_pending bigint, p_avg_processing_time_ms numeric DEFAULT NULL', 'boolean');
 SELECT pg_temp.takes('rule_nats_stats', 'p_webhook_id integer DEFAULT NULL, p_hours integer DEFAULT 24', 'json');
