@@ -1,11 +1,10 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Health;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
-using RuleEngineNats.DeliveryWorker.Shutdown;
-using RuleEngineNats.DeliveryWorker.Streams;
 
 namespace RuleEngineNats.DeliveryWorker;
 
@@ -18,7 +17,9 @@ internal static class DeliveryServices
         services.AddOptions<DeliveryOptions>().BindConfiguration(DeliveryOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton<IValidateOptions<DeliveryOptions>, DeliveryOptionsRules>();
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<Drain>();
+        services.AddSingleton(static provider => new Drain(
+            provider.GetRequiredService<IHostApplicationLifetime>(), provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.DrainTimeout,
+            provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<Routes>();
         services.AddSingleton<CallQueue>();
         services.AddSingleton<RecordedDeliveries>();
@@ -26,7 +27,9 @@ internal static class DeliveryServices
         services.AddSingleton<PostWebhook>();
         services.AddConsumers();
         AddHosted<AttemptWriter>(services);
-        AddHosted<StreamPumps>(services);
+        services.AddHostedService<ConsumerStats>();
+        services.AddSingleton(Hosting.Pumps);
+        services.AddHostedService(static provider => provider.GetRequiredService<StreamPumps>());
         AddHosted<QueuePump>(services);
         services.AddHealthChecks()
             .AddCheck<StreamsCheck>("streams", tags: ["ready"])

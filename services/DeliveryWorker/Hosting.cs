@@ -1,13 +1,18 @@
-using MassTransit;
+using MassTransit.Transports;
+using Microsoft.Extensions.Options;
+using RuleEngineNats.Consumers;
+using RuleEngineNats.Contracts;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Queue;
+using RuleEngineNats.DeliveryWorker.Streams;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker;
 
 /// <summary>
-/// MassTransit hosts the two consumers without a transport of its own: the pumps hand what they took to its dispatchers. The content rides as a payload of
-/// the receive context, so the body it deserialises is an empty object and costs the same for every event (4 µs in all), and an event whose body is an
-/// array or no JSON at all is none of its business. Retries, faults and the error queue are off: PostgreSQL owns retries.
+/// The worker's two consumers, and the pumps of its shared durable. The content rides as a payload of the receive context, so the body that MassTransit
+/// deserialises is an empty object and costs the same for every event (4 µs in all), and an event whose body is an array or no JSON at all is none of its
+/// business. PostgreSQL owns retries.
 /// </summary>
 internal static class Hosting
 {
@@ -15,18 +20,22 @@ internal static class Hosting
 
     public static readonly IReadOnlyDictionary<string, object> NoHeaders = new Dictionary<string, object>();
 
-    public static void AddConsumers(this IServiceCollection services) => services.AddMassTransit(bus =>
+    private static readonly TimeSpan GivenBackAfterError = TimeSpan.FromSeconds(5);
+
+    public static void AddConsumers(this IServiceCollection services) => services.AddPumpedConsumers(static bus =>
     {
-        // By default it reports to its makers over the internet; a worker behind an egress guard calls webhooks and nothing else.
-        bus.DisableUsageTelemetry();
         bus.AddConsumer<DeliverEvent>();
         bus.AddConsumer<DeliverCall>();
-        bus.AddConfigureEndpointsCallback(static (_, endpoint) =>
-        {
-            endpoint.ClearSerialization();
-            endpoint.UseRawJsonSerializer(RawSerializerOptions.All);
-        });
-        // A bus has to exist for its dispatchers to; nothing is ever sent on it.
-        bus.UsingInMemory(static (_, _) => { });
     });
+
+    public static StreamPumps Pumps(IServiceProvider provider)
+    {
+        var options = provider.GetRequiredService<IOptions<DeliveryOptions>>().Value;
+        var dispatcher = provider.GetRequiredService<IReceiveEndpointDispatcher<DeliverEvent>>();
+        var work = new PumpWork(
+            SharedConsumer.Definition(ConsumerNames.DeliveryWorker, options.AckWait),
+            (message, stream, countedFrom, cancellationToken) => dispatcher.Dispatch(NoBody, NoHeaders, cancellationToken, StreamEvent.From(message, stream, countedFrom)),
+            options.Concurrency, options.ProgressEvery, new RedeliveryRule(GivenBackAfterError, GivenBackAfterError, MaxAttempts: null));
+        return ActivatorUtilities.CreateInstance<StreamPumps>(provider, (Func<NatsConfig, StreamDefinition, bool>)((_, _) => true), work);
+    }
 }

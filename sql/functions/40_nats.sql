@@ -418,16 +418,21 @@ COMMENT ON FUNCTION rule_nats_cleanup_old_history(interval, boolean) IS
 
 CREATE OR REPLACE FUNCTION rule_nats_consumer_update_stats(
     p_stream_name text, p_consumer_name text, p_messages_delivered bigint, p_messages_acknowledged bigint, p_messages_pending bigint,
-    p_avg_processing_time_ms numeric DEFAULT NULL)
+    p_avg_processing_time_ms numeric DEFAULT NULL, p_queue_group text DEFAULT NULL, p_ack_policy text DEFAULT NULL, p_max_deliver integer DEFAULT NULL,
+    p_messages_redelivered bigint DEFAULT NULL, p_active boolean DEFAULT true)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     INSERT INTO rule_nats_consumer_stats AS s (stream_name, consumer_name, messages_delivered, messages_acknowledged, messages_pending,
-                                               avg_processing_time_ms, last_active_at)
-    VALUES (p_stream_name, p_consumer_name, p_messages_delivered, p_messages_acknowledged, p_messages_pending, p_avg_processing_time_ms, clock_timestamp())
+                                               avg_processing_time_ms, queue_group, ack_policy, max_deliver, messages_redelivered, active, last_active_at)
+    VALUES (p_stream_name, p_consumer_name, p_messages_delivered, p_messages_acknowledged, p_messages_pending, p_avg_processing_time_ms,
+            p_queue_group, p_ack_policy, p_max_deliver, coalesce(p_messages_redelivered, 0), coalesce(p_active, true), clock_timestamp())
     ON CONFLICT (stream_name, consumer_name) DO UPDATE
        SET messages_delivered = EXCLUDED.messages_delivered, messages_acknowledged = EXCLUDED.messages_acknowledged,
            messages_pending = EXCLUDED.messages_pending, avg_processing_time_ms = coalesce(EXCLUDED.avg_processing_time_ms, s.avg_processing_time_ms),
-           last_active_at = EXCLUDED.last_active_at, active = true, updated_at = clock_timestamp();
+           queue_group = coalesce(EXCLUDED.queue_group, s.queue_group), ack_policy = coalesce(EXCLUDED.ack_policy, s.ack_policy),
+           max_deliver = coalesce(EXCLUDED.max_deliver, s.max_deliver), messages_redelivered = coalesce(p_messages_redelivered, s.messages_redelivered),
+           last_active_at = EXCLUDED.last_active_at, active = EXCLUDED.active, updated_at = clock_timestamp();
     RETURN true;
 END $$;
-COMMENT ON FUNCTION rule_nats_consumer_update_stats(text, text, bigint, bigint, bigint, numeric) IS 'A worker''s report about itself; a null average keeps the last one.';
+COMMENT ON FUNCTION rule_nats_consumer_update_stats(text, text, bigint, bigint, bigint, numeric, text, text, integer, bigint, boolean) IS
+'A worker''s report about itself: absolute counts, the average in milliseconds. A null average, queue group, ack policy, max_deliver or redelivered count keeps the last one; p_active = false says that the worker has stopped.';

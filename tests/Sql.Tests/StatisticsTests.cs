@@ -96,5 +96,14 @@ public sealed class StatisticsTests
         Assert.True(await database.ScalarAsync<bool>("SELECT rule_nats_consumer_update_stats('WEBHOOKS', 'worker-1', 20, 20, 0)"));
         Assert.Equal("20|20|0|2.50|t", await database.ScalarAsync<string>(
             "SELECT concat_ws('|', messages_delivered, messages_acknowledged, messages_pending, avg_processing_time_ms, active) FROM rule_nats_consumer_stats"));
+        await database.ExecuteAsync("""
+            SELECT rule_nats_consumer_update_stats('WEBHOOKS', 'worker-1', 21, 20, 0, NULL, 'delivery-worker', 'explicit', -1, 1);
+            SELECT rule_nats_consumer_update_stats('WEBHOOKS', 'worker-1', 22, 22, 0, p_active => false);
+            """);
+        Assert.Equal("22|22|0|1|2.50|delivery-worker|explicit|-1|f", await database.ScalarAsync<string>("""
+            SELECT concat_ws('|', messages_delivered, messages_acknowledged, messages_pending, messages_redelivered, avg_processing_time_ms,
+                             queue_group, ack_policy, max_deliver, active)
+              FROM rule_nats_consumer_stats
+            """));
     }
 }

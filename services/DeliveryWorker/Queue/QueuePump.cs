@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using MassTransit.Transports;
 using Microsoft.Extensions.Options;
+using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Routing;
-using RuleEngineNats.DeliveryWorker.Shutdown;
 
 namespace RuleEngineNats.DeliveryWorker.Queue;
 

@@ -83,7 +83,7 @@ public sealed class StreamDeliveryTests
         await graph.RegisterAsync("open", "events.>", "/open");
         await graph.PublishAsync("events.x", "{}", "1_x");
         // Another worker took the message, recorded one of the two outcomes and died: AckWait passes.
-        var consumer = await graph.JetStream.CreateConsumerAsync(DeliveryGraph.Stream, Streams.SharedConsumer.Definition(TimeSpan.FromSeconds(2)));
+        var consumer = await graph.JetStream.CreateConsumerAsync(DeliveryGraph.Stream, Consumers.SharedConsumer.Definition("delivery-worker", TimeSpan.FromSeconds(2)));
         Assert.NotNull(await consumer.NextAsync<byte[]>());
         await graph.ExecuteAsync("INSERT INTO rule_webhook_call_history (event_id, webhook_id, outcome, response_status) VALUES ('1_x', $1, 'delivered', 200)", done.Id);
 

@@ -1,16 +1,22 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using RuleEngineNats.DeliveryWorker.Streams;
 
-namespace RuleEngineNats.DeliveryWorker.Health;
+namespace RuleEngineNats.Consumers;
 
-/// <summary>Whether the consumer of every enabled stream is there and being pulled from.</summary>
-internal sealed class StreamsCheck(StreamPumps pumps) : IHealthCheck
+/// <summary>Whether the consumer of every stream that is taken from is there and being pulled from.</summary>
+/// <param name="pumps">The pumps.</param>
+/// <param name="noStream">What is wrong when there is no stream; null when that is nothing.</param>
+internal sealed class StreamsCheck(StreamPumps pumps, string? noStream = null) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         if (!pumps.Following)
         {
             return Task.FromResult(HealthCheckResult.Unhealthy("streams are not known before the configuration is"));
+        }
+
+        if (pumps.Pumps.Count == 0 && noStream is not null)
+        {
+            return Task.FromResult(HealthCheckResult.Unhealthy(noStream));
         }
 
         var problems = pumps.Pumps.Where(pump => pump.Problem is not null).Select(pump => $"{pump.Stream}: {pump.Problem}").ToArray();

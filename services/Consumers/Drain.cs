@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
-using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Hosting;
 
-namespace RuleEngineNats.DeliveryWorker.Shutdown;
+namespace RuleEngineNats.Consumers;
 
 /// <summary>
 /// The two moments of a stop: at the signal nothing new is taken; when the drain time is over, or a second signal comes, what still runs is cut off and
@@ -14,12 +14,12 @@ internal sealed class Drain : IDisposable
     private readonly PosixSignalRegistration _signal;
     private int _signals;
 
-    public Drain(IHostApplicationLifetime lifetime, IOptions<DeliveryOptions> options, TimeProvider time)
+    public Drain(IHostApplicationLifetime lifetime, TimeSpan timeout, TimeProvider time)
     {
         _abort = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         Stop = lifetime.ApplicationStopping;
         Abort = _abort.Token;
-        _registration = Stop.Register(() => _abort.CancelAfter(options.Value.DrainTimeout));
+        _registration = Stop.Register(() => _abort.CancelAfter(timeout));
         _signal = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => OnSignal());
     }
 

@@ -1,11 +1,9 @@
 using System.Collections.Concurrent;
-using MassTransit.Transports;
+using Microsoft.Extensions.Logging;
 using NATS.Client.Core;
 using NATS.Client.JetStream;
-using RuleEngineNats.DeliveryWorker.Delivery;
-using RuleEngineNats.DeliveryWorker.Shutdown;
 
-namespace RuleEngineNats.DeliveryWorker.Streams;
+namespace RuleEngineNats.Consumers;
 
 /// <summary>
 /// Takes one stream's messages to the consumer. It asks the server for as many as can start at once and for no more, so nothing ages in a buffer here
@@ -13,17 +11,15 @@ namespace RuleEngineNats.DeliveryWorker.Streams;
 /// itself acknowledged.
 /// </summary>
 internal sealed partial class StreamPump(
-    string stream, Func<INatsConnection> connection, IReceiveEndpointDispatcher<DeliverEvent> dispatcher, DeliveryOptions options, Drain drain, TimeProvider time,
-    ILogger<StreamPump> logger) : IDisposable
+    string stream, Func<INatsConnection> connection, PumpWork work, Drain drain, TimeProvider time, ILogger<StreamPump> logger) : IDisposable
 {
     private static readonly NatsJSFetchOpts Pull = new() { Expires = TimeSpan.FromSeconds(30), IdleHeartbeat = TimeSpan.FromSeconds(5) };
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan GivenBackAfterError = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AckTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ClockDifference = TimeSpan.FromSeconds(5);
     private const int AckAttempts = 3;
 
-    private readonly SemaphoreSlim _slots = new(options.Concurrency);
+    private readonly SemaphoreSlim _slots = new(work.Concurrency);
     private readonly ConcurrentDictionary<ulong, InWork> _inWork = new();
     private long _lastKey;
     private long _countedFrom;
@@ -33,10 +29,16 @@ internal sealed partial class StreamPump(
     /// <summary>Null while the consumer is there and being pulled from.</summary>
     public string? Problem { get; private set; } = "not started";
 
+    public PumpCount Count { get; } = new();
+
     /// <summary>How the consumer on the server differs from what this worker would make, or null.</summary>
     public string? Difference { get; private set; }
 
     public void Dispose() => _slots.Dispose();
+
+    /// <summary>How many messages the server has for this consumer that it gave to nobody yet.</summary>
+    public async Task<long> ReadPendingAsync(CancellationToken cancellationToken)
+        => (long)(await new NatsJSContext(connection()).GetConsumerAsync(stream, work.Definition.Name!, cancellationToken)).Info.NumPending;
 
     /// <summary>Runs until the token says stop, then until everything in work is finished or given back.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -61,7 +63,7 @@ internal sealed partial class StreamPump(
             }
         }
 
-        await Task.WhenAll(_inWork.Values.Select(work => work.Finished.Task));
+        await Task.WhenAll(_inWork.Values.Select(item => item.Finished.Task));
         await finished.CancelAsync();
         await progress;
     }
@@ -92,11 +94,15 @@ internal sealed partial class StreamPump(
 
     private async Task PullAsync(NatsJSContext context, CancellationToken stop)
     {
-        var definition = SharedConsumer.Definition(options.AckWait);
-        var consumer = await SharedConsumer.GetOrCreateAsync(context, stream, definition, stop);
+        var consumer = await SharedConsumer.GetOrCreateAsync(context, stream, work.Definition, stop);
+        if (work.Definition.FilterSubject is { } filter && SharedConsumer.Filter(consumer.Info.Config) is var actual && actual != filter)
+        {
+            throw new InvalidOperationException($"the server's consumer {work.Definition.Name} has the filter '{actual}' instead of '{filter}': delete it, or give yours another name");
+        }
+
         // A consumer made anew begins at the oldest message, whatever its predecessor had delivered.
         CountFrom(consumer.Info.Created);
-        ReportDifferences(SharedConsumer.Differences(consumer.Info.Config, definition));
+        ReportDifferences(SharedConsumer.Differences(consumer.Info.Config, work.Definition));
         Problem = null;
         LogPulling(stream);
         while (!stop.IsCancellationRequested)
@@ -134,7 +140,7 @@ internal sealed partial class StreamPump(
     {
         await _slots.WaitAsync(stop);
         var taken = 1;
-        if (_slots.CurrentCount < options.Concurrency / 4)
+        if (_slots.CurrentCount < work.Concurrency / 4)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(1), time, CancellationToken.None);
         }
@@ -149,28 +155,33 @@ internal sealed partial class StreamPump(
 
     private void Start(INatsJSMsg<byte[]> message)
     {
-        var work = new InWork(message, time.GetTimestamp());
+        var item = new InWork(message, time.GetTimestamp());
         var key = (ulong)Interlocked.Increment(ref _lastKey);
-        _inWork[key] = work;
-        _ = HandleAsync(key, work);
+        _inWork[key] = item;
+        _ = HandleAsync(key, item);
     }
 
-    private async Task HandleAsync(ulong key, InWork work)
+    private async Task HandleAsync(ulong key, InWork item)
     {
+        var began = time.GetTimestamp();
         try
         {
-            await dispatcher.Dispatch(Hosting.NoBody, Hosting.NoHeaders, drain.Abort, StreamEvent.From(work.Message, stream, new(Interlocked.Read(ref _countedFrom), TimeSpan.Zero)));
-            await AckAsync(work.Message);
+            var delivery = item.Message.Metadata?.NumDelivered ?? 1;
+            Count.Delivered(again: delivery > 1);
+            work.Redelivery.ThrowIfSpent(delivery);
+            await work.HandleAsync(item.Message, stream, new(Interlocked.Read(ref _countedFrom), TimeSpan.Zero), drain.Abort);
+            Count.Processed(time.GetElapsedTime(began));
+            await AckAsync(item.Message);
         }
         catch (Exception e)
         {
-            await GiveBackAsync(work.Message, e);
+            await GiveBackAsync(item.Message, e);
         }
         finally
         {
             _inWork.TryRemove(key, out _);
             _slots.Release();
-            work.Finished.TrySetResult();
+            item.Finished.TrySetResult();
         }
     }
 
@@ -183,6 +194,7 @@ internal sealed partial class StreamPump(
             {
                 using var limit = new CancellationTokenSource(AckTimeout, time);
                 await message.AckAsync(new AckOpts { DoubleAck = true }, limit.Token);
+                Count.Acknowledged();
                 return;
             }
             catch (Exception e) when (e is NatsException or OperationCanceledException)
@@ -200,7 +212,12 @@ internal sealed partial class StreamPump(
     private async Task GiveBackAsync(INatsJSMsg<byte[]> message, Exception reason)
     {
         var stopping = drain.Abort.IsCancellationRequested;
-        if (!stopping)
+        var pause = stopping ? TimeSpan.Zero : work.Redelivery.After(message.Metadata?.NumDelivered ?? 1, reason);
+        if (pause is null)
+        {
+            LogGivenUp(work.Definition.Name, stream, message.Metadata?.Sequence.Stream, message.Metadata?.NumDelivered, reason.Message);
+        }
+        else if (!stopping)
         {
             LogGivenBack(stream, message.Metadata?.Sequence.Stream, reason.Message);
         }
@@ -208,7 +225,9 @@ internal sealed partial class StreamPump(
         try
         {
             using var limit = new CancellationTokenSource(AckTimeout, time);
-            await message.NakAsync(new AckOpts { NakDelay = stopping ? TimeSpan.Zero : GivenBackAfterError, DoubleAck = true }, limit.Token);
+            await (pause is { } delay
+                ? message.NakAsync(new AckOpts { NakDelay = delay, DoubleAck = true }, limit.Token)
+                : message.AckTerminateAsync(new AckOpts { DoubleAck = true }, limit.Token));
         }
         catch (Exception e) when (e is NatsException or OperationCanceledException)
         {
@@ -218,17 +237,17 @@ internal sealed partial class StreamPump(
 
     private async Task ReportProgressAsync(CancellationToken finished)
     {
-        using var timer = new PeriodicTimer(options.ProgressEvery / 4, time);
+        using var timer = new PeriodicTimer(work.ProgressEvery / 4, time);
         try
         {
             while (await timer.WaitForNextTickAsync(finished))
             {
-                foreach (var work in _inWork.Values)
+                foreach (var item in _inWork.Values)
                 {
-                    if (time.GetElapsedTime(work.Reported) >= options.ProgressEvery)
+                    if (time.GetElapsedTime(item.Reported) >= work.ProgressEvery)
                     {
-                        work.Reported = time.GetTimestamp();
-                        await ReportProgressAsync(work.Message, finished);
+                        item.Reported = time.GetTimestamp();
+                        await ReportProgressAsync(item.Message, finished);
                     }
                 }
             }
@@ -280,6 +299,9 @@ internal sealed partial class StreamPump(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "message {Sequence} of stream {Stream} is given back: {Reason}")]
     private partial void LogGivenBack(string stream, ulong? sequence, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "consumer {Consumer} gives up message {Sequence} of stream {Stream} after delivery {Delivery}; it stays in the stream: {Reason}")]
+    private partial void LogGivenUp(string? consumer, string stream, ulong? sequence, ulong? delivery, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "message {Sequence} of stream {Stream} is settled but the server did not confirm it: {Reason}")]
     private partial void LogNotAcknowledged(string stream, ulong? sequence, string reason);

@@ -1,21 +1,23 @@
-using MassTransit.Transports;
-using Microsoft.Extensions.Options;
-using RuleEngineNats.DeliveryWorker.Delivery;
-using RuleEngineNats.DeliveryWorker.Shutdown;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using RuleEngineNats.Messaging;
 
-namespace RuleEngineNats.DeliveryWorker.Streams;
+namespace RuleEngineNats.Consumers;
 
-/// <summary>Keeps one pump for each enabled stream definition, as the configuration changes.</summary>
+/// <summary>Keeps one pump for each enabled stream definition that the consumer takes from, as the configuration changes.</summary>
+/// <param name="takesFrom">Whether a definition of a configuration is one of them.</param>
+/// <param name="work">What the pumps do.</param>
 internal sealed class StreamPumps(
-    ConfigWatcher configuration, NatsConnections connections, IReceiveEndpointDispatcher<DeliverEvent> dispatcher, Drain drain,
-    IOptions<DeliveryOptions> options, TimeProvider time, ILogger<StreamPump> logger) : BackgroundService
+    Func<NatsConfig, StreamDefinition, bool> takesFrom, PumpWork work, ConfigWatcher configuration, NatsConnections connections, Drain drain, TimeProvider time,
+    ILogger<StreamPump> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
 
     private readonly Dictionary<(string Config, string Stream), Running> _running = [];
     private readonly List<Running> _leaving = [];
     private volatile StreamPump[] _pumps = [];
+
+    public string Consumer => work.Definition.Name!;
 
     public IReadOnlyList<StreamPump> Pumps => _pumps;
 
@@ -46,7 +48,7 @@ internal sealed class StreamPumps(
         HashSet<(string Config, string Stream)> wanted =
         [
             .. from stream in snapshot.Streams
-               where stream.Enabled && snapshot.ConfigsById.GetValueOrDefault(stream.ConfigId) is { Enabled: true, JetStreamEnabled: true }
+               where stream.Enabled && snapshot.ConfigsById.GetValueOrDefault(stream.ConfigId) is { Enabled: true, JetStreamEnabled: true } config && takesFrom(config, stream)
                select (snapshot.ConfigsById[stream.ConfigId].Name, stream.Name),
         ];
         // A pump whose configuration has changed finishes what it has in work on its own connections, while the next one pulls on the new ones.
@@ -75,7 +77,7 @@ internal sealed class StreamPumps(
     {
         var stop = CancellationTokenSource.CreateLinkedTokenSource(drain.Stop);
         var pool = connections.Get(name.Config);
-        var pump = new StreamPump(name.Stream, pool.Next, dispatcher, options.Value, drain, time, logger);
+        var pump = new StreamPump(name.Stream, pool.Next, work, drain, time, logger);
         return new(pump, pool, stop, RunAsync(pump, pool, stop.Token));
     }
 

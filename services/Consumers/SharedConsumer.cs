@@ -1,23 +1,23 @@
 using NATS.Client.JetStream;
 using NATS.Client.JetStream.Models;
-using RuleEngineNats.Contracts;
 
-namespace RuleEngineNats.DeliveryWorker.Streams;
+namespace RuleEngineNats.Consumers;
 
-/// <summary>The durable that all delivery workers share: made where it is missing, left alone where it differs.</summary>
+/// <summary>A durable that all processes of one consumer share: made where it is missing, left alone where it differs.</summary>
 internal static class SharedConsumer
 {
     public const int MaxAckPending = 256;
 
     private const int ConsumerNotFound = 10014;
 
-    public static ConsumerConfig Definition(TimeSpan ackWait) => new(ConsumerNames.DeliveryWorker)
+    public static ConsumerConfig Definition(string name, TimeSpan ackWait, string? filter = null) => new(name)
     {
-        DurableName = ConsumerNames.DeliveryWorker,
+        DurableName = name,
+        FilterSubject = filter,
         AckPolicy = ConsumerConfigAckPolicy.Explicit,
         DeliverPolicy = ConsumerConfigDeliverPolicy.All,
         AckWait = ackWait,
-        // PostgreSQL counts attempts. The server would drop the message in silence, and its BackOff would replace AckWait.
+        // Attempts are counted by us. The server would drop the message in silence, and its BackOff would replace AckWait.
         MaxDeliver = -1,
         MaxAckPending = MaxAckPending,
     };
@@ -26,7 +26,7 @@ internal static class SharedConsumer
     {
         try
         {
-            return await context.GetConsumerAsync(stream, ConsumerNames.DeliveryWorker, cancellationToken);
+            return await context.GetConsumerAsync(stream, definition.Name!, cancellationToken);
         }
         catch (NatsJSApiException e) when (e.Error.ErrCode == ConsumerNotFound)
         {
@@ -34,6 +34,10 @@ internal static class SharedConsumer
             return await context.CreateOrUpdateConsumerAsync(stream, definition, cancellationToken);
         }
     }
+
+    /// <summary>What the consumer selects; empty for all of the stream.</summary>
+    public static string Filter(ConsumerConfig config)
+        => string.Join(' ', [.. config.FilterSubjects ?? [], .. string.IsNullOrEmpty(config.FilterSubject) ? [] : (string[])[config.FilterSubject]]);
 
     /// <summary>What an existing consumer has otherwise, as "name: actual instead of wanted".</summary>
     public static IReadOnlyList<string> Differences(ConsumerConfig actual, ConsumerConfig wanted)
@@ -45,7 +49,7 @@ internal static class SharedConsumer
         Compare("max_deliver", actual.MaxDeliver, wanted.MaxDeliver);
         Compare("max_ack_pending", actual.MaxAckPending, wanted.MaxAckPending);
         Compare("backoff", actual.Backoff?.Count ?? 0, 0);
-        Compare("filters", (actual.FilterSubjects?.Count ?? 0) + (string.IsNullOrEmpty(actual.FilterSubject) ? 0 : 1), 0);
+        Compare("filter", Filter(actual), Filter(wanted));
         Compare("push", !string.IsNullOrEmpty(actual.DeliverSubject), false);
         return differences;
 
