@@ -1,4 +1,6 @@
 using RuleEngineNats.CdcRelay.Outbox;
+using RuleEngineNats.CdcRelay.Reconciliation;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.CdcRelay;
 
@@ -8,6 +10,7 @@ internal static class OutboxRegistration
     {
         var services = builder.Services;
         services.AddOptions<RelayOptions>().BindConfiguration(RelayOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<ReconcilerOptions>().BindConfiguration(ReconcilerOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<RelayStatus>();
         services.AddSingleton<RelayMetrics>();
@@ -27,6 +30,11 @@ internal static class OutboxRegistration
         services.AddScoped<ScanPending>();
         services.AddScoped<RetryParked>();
         services.AddTransient<ReadOutbox>();
+        services.AddScoped<PublishAdmission>();
+        services.AddScoped<ReconcileTables>();
+        services.AddScoped<CompareStream>();
+        services.AddScoped<RestoreRows>();
+        services.AddScoped<Reconciler>();
 
         services.AddHostedService<RelayWorker>();
         services.AddHealthChecks().AddCheck<RelayHealth>("relay", tags: ["ready"]);

@@ -72,6 +72,7 @@ public static class EventConsumers
         }
 
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<OpenConsumer>();
         services.AddSingleton(static provider => new Drain(
             provider.GetRequiredService<IHostApplicationLifetime>(), provider.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout - AfterDrain,
             provider.GetRequiredService<TimeProvider>()));

@@ -22,16 +22,16 @@ internal static class SharedConsumer
         MaxAckPending = MaxAckPending,
     };
 
-    public static async Task<INatsJSConsumer> GetOrCreateAsync(INatsJSContext context, string stream, ConsumerConfig definition, CancellationToken cancellationToken)
+    /// <summary>Null where there is none.</summary>
+    public static async Task<INatsJSConsumer?> GetAsync(INatsJSContext context, string stream, string name, CancellationToken cancellationToken)
     {
         try
         {
-            return await context.GetConsumerAsync(stream, definition.Name!, cancellationToken);
+            return await context.GetConsumerAsync(stream, name, cancellationToken);
         }
         catch (NatsJSApiException e) when (e.Error.ErrCode == ConsumerNotFound)
         {
-            // Two workers may do this at once: making it again with the same definition changes nothing.
-            return await context.CreateOrUpdateConsumerAsync(stream, definition, cancellationToken);
+            return null;
         }
     }
 
@@ -44,7 +44,8 @@ internal static class SharedConsumer
     {
         List<string> differences = [];
         Compare("ack_policy", actual.AckPolicy, wanted.AckPolicy);
-        Compare("deliver_policy", actual.DeliverPolicy, wanted.DeliverPolicy);
+        // One that had to begin once more begins at a sequence.
+        Compare("deliver_policy", actual.DeliverPolicy is ConsumerConfigDeliverPolicy.ByStartSequence ? wanted.DeliverPolicy : actual.DeliverPolicy, wanted.DeliverPolicy);
         Compare("ack_wait", actual.AckWait, wanted.AckWait);
         Compare("max_deliver", actual.MaxDeliver, wanted.MaxDeliver);
         Compare("max_ack_pending", actual.MaxAckPending, wanted.MaxAckPending);

@@ -11,7 +11,7 @@ namespace RuleEngineNats.Consumers;
 /// itself acknowledged.
 /// </summary>
 internal sealed partial class StreamPump(
-    string stream, Func<INatsConnection> connection, PumpWork work, Drain drain, TimeProvider time, ILogger<StreamPump> logger) : IDisposable
+    string config, string stream, Func<INatsConnection> connection, OpenConsumer open, PumpWork work, Drain drain, TimeProvider time, ILogger<StreamPump> logger) : IDisposable
 {
     private static readonly NatsJSFetchOpts Pull = new() { Expires = TimeSpan.FromSeconds(30), IdleHeartbeat = TimeSpan.FromSeconds(5) };
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
@@ -21,8 +21,14 @@ internal sealed partial class StreamPump(
 
     private readonly SemaphoreSlim _slots = new(work.Concurrency);
     private readonly ConcurrentDictionary<ulong, InWork> _inWork = new();
+    private CancellationTokenSource _pulling = new();
     private long _lastKey;
     private long _countedFrom;
+    private volatile bool _restarting;
+    private int _reconnects;
+    private int _lookedAfter;
+
+    public string Config => config;
 
     public string Stream => stream;
 
@@ -34,7 +40,35 @@ internal sealed partial class StreamPump(
     /// <summary>How the consumer on the server differs from what this worker would make, or null.</summary>
     public string? Difference { get; private set; }
 
-    public void Dispose() => _slots.Dispose();
+    public void Dispose()
+    {
+        _slots.Dispose();
+        _pulling.Dispose();
+    }
+
+    /// <summary>
+    /// After a reconnect, when the server may have lost messages that the consumer remembers, or when the reconciler has found that it did: where the
+    /// consumer has to be made anew, stops pulling, finishes what is in work, and opens it again.
+    /// </summary>
+    public async Task LookAsync(bool asked, CancellationToken cancellationToken)
+    {
+        var reconnects = Volatile.Read(ref _reconnects);
+        if (!asked && reconnects == _lookedAfter)
+        {
+            return;
+        }
+
+        if (await open.IsDueAsync(new NatsJSContext(connection()), config, stream, work.Definition.Name!, cancellationToken))
+        {
+            lock (_slots)
+            {
+                _restarting = true;
+                _pulling.Cancel();
+            }
+        }
+
+        _lookedAfter = reconnects;
+    }
 
     /// <summary>How many messages the server has for this consumer that it gave to nobody yet.</summary>
     public async Task<long> ReadPendingAsync(CancellationToken cancellationToken)
@@ -55,6 +89,10 @@ internal sealed partial class StreamPump(
             {
                 break;
             }
+            catch (OperationCanceledException) when (_restarting)
+            {
+                await Task.WhenAll(_inWork.Values.Select(item => item.Finished.Task));
+            }
             catch (Exception e)
             {
                 Problem = e.Message;
@@ -72,9 +110,15 @@ internal sealed partial class StreamPump(
     {
         var current = connection();
         current.ConnectionOpened += OnReconnected;
+        lock (_slots)
+        {
+            _pulling.Dispose();
+            _pulling = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        }
+
         try
         {
-            await PullAsync(new NatsJSContext(current), stop);
+            await PullAsync(new NatsJSContext(current), _pulling.Token);
         }
         finally
         {
@@ -86,6 +130,7 @@ internal sealed partial class StreamPump(
     private ValueTask OnReconnected(object? sender, NatsEventArgs arguments)
     {
         CountFrom(time.GetUtcNow() + ClockDifference);
+        Interlocked.Increment(ref _reconnects);
         return default;
     }
 
@@ -94,7 +139,8 @@ internal sealed partial class StreamPump(
 
     private async Task PullAsync(NatsJSContext context, CancellationToken stop)
     {
-        var consumer = await SharedConsumer.GetOrCreateAsync(context, stream, work.Definition, stop);
+        _restarting = false;
+        var consumer = await open.RunAsync(context, config, stream, work.Definition, stop);
         if (work.Definition.FilterSubject is { } filter && SharedConsumer.Filter(consumer.Info.Config) is var actual && actual != filter)
         {
             throw new InvalidOperationException($"the server's consumer {work.Definition.Name} has the filter '{actual}' instead of '{filter}': delete it, or give yours another name");
@@ -105,13 +151,19 @@ internal sealed partial class StreamPump(
         ReportDifferences(SharedConsumer.Differences(consumer.Info.Config, work.Definition));
         Problem = null;
         LogPulling(stream);
+        var since = time.GetTimestamp();
         while (!stop.IsCancellationRequested)
         {
             var asked = await TakeSlotsAsync(stop);
             var got = 0;
-            var since = time.GetTimestamp();
             try
             {
+                if (time.GetElapsedTime(since) > OpenConsumer.Gap / 2)
+                {
+                    await RefreshAsync(consumer, stop);
+                }
+
+                since = time.GetTimestamp();
                 await foreach (var message in consumer.FetchAsync<byte[]>(Pull with { MaxMsgs = asked }, cancellationToken: stop))
                 {
                     got++;
@@ -130,9 +182,15 @@ internal sealed partial class StreamPump(
             if (got == 0 && time.GetElapsedTime(since) < AfterFailure)
             {
                 await Task.Delay(AfterFailure, time, stop);
-                await consumer.RefreshAsync(stop);
+                await RefreshAsync(consumer, stop);
             }
         }
+    }
+
+    private async Task RefreshAsync(INatsJSConsumer consumer, CancellationToken cancellationToken)
+    {
+        await consumer.RefreshAsync(cancellationToken);
+        CountFrom(consumer.Info.Created);
     }
 
     // One request for many messages costs as much as one for one. When few slots are free, a moment brings more.

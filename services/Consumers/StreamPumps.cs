@@ -1,5 +1,8 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using NATS.Client.Core;
+using Npgsql;
+using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.Consumers;
@@ -7,9 +10,9 @@ namespace RuleEngineNats.Consumers;
 /// <summary>Keeps one pump for each enabled stream definition that the consumer takes from, as the configuration changes.</summary>
 /// <param name="takesFrom">Whether a definition of a configuration is one of them.</param>
 /// <param name="work">What the pumps do.</param>
-internal sealed class StreamPumps(
-    Func<NatsConfig, StreamDefinition, bool> takesFrom, PumpWork work, ConfigWatcher configuration, NatsConnections connections, Drain drain, TimeProvider time,
-    ILogger<StreamPump> logger) : BackgroundService
+internal sealed partial class StreamPumps(
+    Func<NatsConfig, StreamDefinition, bool> takesFrom, PumpWork work, ConfigWatcher configuration, NatsConnections connections, OpenConsumer open, Drain drain,
+    TimeProvider time, ILogger<StreamPump> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
 
@@ -26,12 +29,19 @@ internal sealed class StreamPumps(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        ConfigSnapshot? looked = null;
         while (!drain.Stop.IsCancellationRequested)
         {
             if (configuration.HasSnapshot)
             {
-                Follow(configuration.Current);
+                var newest = configuration.Current;
+                Follow(newest);
                 Following = true;
+                // The reconciler's word comes with a change of the configuration; should that be missed, the regular refresh brings it.
+                if (await LookAsync(again: !ReferenceEquals(newest, looked)))
+                {
+                    looked = newest;
+                }
             }
 
             await Task.Delay(LookEvery, time, drain.Stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -73,11 +83,30 @@ internal sealed class StreamPumps(
         }
     }
 
+    private async Task<bool> LookAsync(bool again)
+    {
+        try
+        {
+            var restarts = again && Consumer == ConsumerNames.DeliveryWorker ? await open.RestartsAsync(drain.Stop) : [];
+            foreach (var pump in _pumps)
+            {
+                await pump.LookAsync(restarts.Contains((pump.Config, pump.Stream)), drain.Stop);
+            }
+
+            return true;
+        }
+        catch (Exception e) when (e is NatsException or NpgsqlException or OperationCanceledException)
+        {
+            LogNotLooked(e.Message);
+            return false;
+        }
+    }
+
     private Running Run((string Config, string Stream) name)
     {
         var stop = CancellationTokenSource.CreateLinkedTokenSource(drain.Stop);
         var pool = connections.Get(name.Config);
-        var pump = new StreamPump(name.Stream, pool.Next, work, drain, time, logger);
+        var pump = new StreamPump(name.Config, name.Stream, pool.Next, open, work, drain, time, logger);
         return new(pump, pool, stop, RunAsync(pump, pool, stop.Token));
     }
 
@@ -96,4 +125,7 @@ internal sealed class StreamPumps(
             Pump.Dispose();
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "whether consumers have to be made anew is not known yet: {Reason}")]
+    private partial void LogNotLooked(string reason);
 }

@@ -18,6 +18,11 @@ public static class EventHeaders
     /// <summary>SHA-256 of the body in lower-case hexadecimal; tells a repeated event from another event under the same id.</summary>
     public const string BodySha256 = "rule-body-sha256";
 
+    /// <summary>
+    /// On an event that the server had lost and that was published again: it may have been delivered before, so outcomes on record count. Any value.
+    /// </summary>
+    public const string Restored = "rule-restored";
+
     /// <summary>CloudEvents <c>id</c>: equal to <see cref="MessageId"/>.</summary>
     public const string CloudEventId = "ce-id";
 

@@ -25,6 +25,7 @@ internal static class DeliveryServices
         services.AddSingleton<RecordedDeliveries>();
         services.AddSingleton(static provider => new DeliveryClient(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress));
         services.AddSingleton<PostWebhook>();
+        services.AddSingleton<OpenConsumer>();
         services.AddConsumers();
         AddHosted<AttemptWriter>(services);
         services.AddHostedService<ConsumerStats>();

@@ -6,7 +6,15 @@ CREATE OR REPLACE FUNCTION rule_nats_mark_stored(
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_marked integer;
+    v_minute timestamptz := date_trunc('minute', clock_timestamp());
+    v_low bigint := (SELECT min(id) FROM unnest(p_publish_ids) AS id);
 BEGIN
+    -- What the reconciler has to read of the history: one write a minute, and one for each batch that goes further back.
+    IF NOT EXISTS (SELECT FROM rule_nats_reconcile_marks m WHERE m.minute = v_minute AND m.low_publish_id <= v_low) AND v_low IS NOT NULL THEN
+        INSERT INTO rule_nats_reconcile_marks AS m (minute, low_publish_id, next_publish_id)
+        SELECT v_minute, v_low, s.last_value FROM rule_nats_publish_history_publish_id_seq s
+        ON CONFLICT (minute) DO UPDATE SET low_publish_id = least(m.low_publish_id, EXCLUDED.low_publish_id);
+    END IF;
     UPDATE rule_nats_publish_history h
        SET state = 'stored', stream_name = m.stream, sequence_number = m.sequence, duplicate = m.duplicate,
            latency_ms = CASE WHEN m.latency BETWEEN 0 AND 9999999999 THEN m.latency::numeric(12,2) END, stored_at = clock_timestamp(), attempts = h.attempts + 1, last_error = NULL
@@ -112,7 +120,11 @@ CREATE OR REPLACE FUNCTION rule_nats_mark_restored(p_publish_ids bigint[], p_str
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_marked integer;
+    v_low bigint := (SELECT min(id) FROM unnest(p_publish_ids) AS id);
 BEGIN
+    INSERT INTO rule_nats_reconcile_marks AS m (minute, low_publish_id, next_publish_id)
+    SELECT date_trunc('minute', clock_timestamp()), v_low, s.last_value FROM rule_nats_publish_history_publish_id_seq s WHERE v_low IS NOT NULL
+    ON CONFLICT (minute) DO UPDATE SET low_publish_id = least(m.low_publish_id, EXCLUDED.low_publish_id);
     UPDATE rule_nats_publish_history h
        SET superseded = coalesce(h.superseded, '[]'::jsonb)
                || jsonb_build_object('stream', h.stream_name, 'sequence', h.sequence_number, 'stored_at', h.stored_at),

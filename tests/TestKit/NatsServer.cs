@@ -4,7 +4,8 @@ namespace RuleEngineNats.TestKit;
 
 /// <param name="MaxPayload">Largest message in bytes, the server's <c>max_payload</c>.</param>
 /// <param name="Configuration">Further lines of nats-server.conf: users, TLS, limits.</param>
-public sealed record NatsServerOptions(int MaxPayload = 1_048_576, string Configuration = "");
+/// <param name="Store">Where JetStream keeps its files, and <paramref name="JetStream"/> further settings of it.</param>
+public sealed record NatsServerOptions(int MaxPayload = 1_048_576, string Configuration = "", string? Store = null, string JetStream = "");
 
 /// <summary>A real nats-server with JetStream on a port and a store of its own; a restart keeps both.</summary>
 public sealed class NatsServer : IAsyncDisposable
@@ -29,7 +30,8 @@ public sealed class NatsServer : IAsyncDisposable
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "nats.conf"), $$"""
             listen: "127.0.0.1:{{port}}"
             max_payload: {{options.MaxPayload}}
-            jetstream { store_dir: "{{folder.FullName}}" }
+            jetstream { store_dir: "{{options.Store ?? folder.FullName}}"
+            {{options.JetStream}} }
             {{options.Configuration}}
             """, cancellationToken);
         var server = new NatsServer(folder, port, Launch(folder));
@@ -48,6 +50,20 @@ public sealed class NatsServer : IAsyncDisposable
         await ListensAsync(cancellationToken);
     }
 
+    /// <summary>Keeps what the store holds now; the server must not run.</summary>
+    public void CopyStore() => Copy(Path.Combine(_folder.FullName, "jetstream"), Path.Combine(_folder.FullName, "copy"));
+
+    /// <summary>Puts <see cref="CopyStore"/>'s copy back, as if the disk had never got what came after; the server must not run.</summary>
+    /// <param name="withConsumers">False leaves the consumers where they are, ahead of their stream.</param>
+    public void RestoreStore(bool withConsumers = true)
+    {
+        var (copy, store) = (Path.Combine(_folder.FullName, "copy"), Path.Combine(_folder.FullName, "jetstream"));
+        foreach (var messages in withConsumers ? [copy] : Directory.GetDirectories(copy, "msgs", SearchOption.AllDirectories))
+        {
+            Copy(messages, Path.Combine(store, Path.GetRelativePath(copy, messages)));
+        }
+    }
+
     public void Pause() => _process.Pause();
 
     public void Resume() => _process.Resume();
@@ -56,6 +72,25 @@ public sealed class NatsServer : IAsyncDisposable
     {
         await _process.DisposeAsync();
         _folder.Delete(recursive: true);
+    }
+
+    private static void Copy(string from, string to)
+    {
+        if (Directory.Exists(to))
+        {
+            Directory.Delete(to, recursive: true);
+        }
+
+        Directory.CreateDirectory(to);
+        foreach (var folder in Directory.GetDirectories(from, "*", SearchOption.AllDirectories))
+        {
+            Directory.CreateDirectory(Path.Combine(to, Path.GetRelativePath(from, folder)));
+        }
+
+        foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
+        {
+            File.Copy(file, Path.Combine(to, Path.GetRelativePath(from, file)));
+        }
     }
 
     private static ChildProcess Launch(DirectoryInfo folder)

@@ -72,7 +72,8 @@ internal static class DecodeOutboxRow
     public static OutboxRow FromQuery(NpgsqlDataReader reader)
     {
         var publishedAt = reader.GetFieldValue<DateTimeOffset>(12);
-        return new(reader.GetInt64(0), reader.GetFieldValue<ulong>(1), reader.GetString(4), reader.GetFieldValue<byte[]>(6), reader.GetString(9))
+        // A row that was written after its ack has no transaction of its own.
+        return new(reader.GetInt64(0), reader.IsDBNull(1) ? 0 : reader.GetFieldValue<ulong>(1), reader.GetString(4), reader.GetFieldValue<byte[]>(6), reader.GetString(9))
         {
             WebhookId = reader.IsDBNull(2) ? null : reader.GetInt32(2),
             CallId = reader.IsDBNull(3) ? null : reader.GetInt64(3),

@@ -1,7 +1,5 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Microsoft.Extensions.Options;
-using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.CdcRelay.Outbox;
@@ -12,12 +10,14 @@ namespace RuleEngineNats.CdcRelay.Outbox;
 /// <remarks>
 /// 1. the window is a bound on what is held in memory: while NATS is slow the caller waits, and reads no further.
 /// 2. a row that another path has in hand is left to it.
-/// 3. a row of a stream that is left alone stays pending in the table, untouched; the scan comes back to it.
+/// 3. a row of a stream that is left alone, or of a server that has yet to be looked at, stays pending in the table, untouched; the scan comes back to it.
 /// 4. the publish is sent; its answer is awaited elsewhere, so that the next row follows at once.
 /// 5. whatever the answer is, the row is marked.
 /// </remarks>
 internal sealed partial class PublishOutboxRow(
     EventPublisher publisher,
+    NatsConnections connections,
+    PublishAdmission admission,
     ConfigWatcher config,
     MarkRows marks,
     InFlightRows inFlight,
@@ -28,9 +28,15 @@ internal sealed partial class PublishOutboxRow(
     TimeProvider time,
     ILogger<PublishOutboxRow> logger) : IDisposable
 {
-    // One connection for all, as long as it is healthy: what is sent first is stored first.
-    private readonly PublishLane _lane = new();
+    // A look at a server that was started anew takes a moment, and rows that wait for it keep their order. Restoring what was lost takes longer: then
+    // rows are left in the table, so that other servers' rows do not wait behind them.
+    private static readonly TimeSpan AdmissionWait = TimeSpan.FromSeconds(2);
+
+    // One connection for all, as long as it is healthy: what is sent first is stored first. To a server that was started anew nothing goes
+    // before the reconciler has seen what it still has.
+    private readonly PublishLane _lane = new(admission);
     private readonly SemaphoreSlim _window = new(options.Value.MaxInFlight, options.Value.MaxInFlight);
+    private long? _waitingSince;
 
     /// <summary>Returns when the row is sent, or left where it is.</summary>
     /// <param name="transaction">The WAL transaction that brought the row, null when the table did.</param>
@@ -48,7 +54,7 @@ internal sealed partial class PublishOutboxRow(
         }
 
         var destination = Destination.Of(config.Current, row);
-        if (!gates.MayPublish(destination.Gate))
+        if (!await AdmittedAsync(connections.Get(destination.Config), reading) || !gates.MayPublish(destination.Gate))
         {
             _window.Release();
             inFlight.Settle(row.PublishId);
@@ -66,6 +72,18 @@ internal sealed partial class PublishOutboxRow(
     }
 
     public void Dispose() => _window.Dispose();
+
+    private async ValueTask<bool> AdmittedAsync(NatsConnectionPool pool, CancellationToken cancellationToken)
+    {
+        if (_lane.IsAdmitted(pool))
+        {
+            _waitingSince = null;
+            return true;
+        }
+
+        var left = AdmissionWait - time.GetElapsedTime(_waitingSince ??= time.GetTimestamp());
+        return left > TimeSpan.Zero && await _lane.WaitUntilAdmittedAsync(pool, left, cancellationToken);
+    }
 
     // Everything up to the first await runs before the next row is looked at: sends keep their order.
     private async Task FinishAsync(OutboxRow row, Destination destination, WalProgress.Transaction? transaction, CancellationToken cancellationToken)
@@ -94,20 +112,20 @@ internal sealed partial class PublishOutboxRow(
 
     private async Task<PublishOutcome> PublishAsync(OutboxRow row, Destination destination, CancellationToken cancellationToken)
     {
-        if (ReadHeaders(row.Headers, out var headers) is { } refusal)
+        if (OutboxMessage.ReadHeaders(row.Headers, out var headers) is { } refusal)
         {
             return refusal;
         }
 
         using var activity = StartActivity(row);
-        var outcome = await SendAsync(Message(row, destination, headers, activity), cancellationToken);
+        var outcome = await SendAsync(OutboxMessage.Of(row, destination, headers, activity), cancellationToken);
         if (outcome is PublishOutcome.Refused { Reason: RefusalReason.WrongStream })
         {
             // The stream may have got its definition, or the subject another stream, a moment ago: a refusal is final, so look again first.
             var now = Destination.Of(await config.RefreshAsync(cancellationToken), row);
             if (now.Stream != destination.Stream)
             {
-                outcome = await SendAsync(Message(row, now, headers, activity), cancellationToken);
+                outcome = await SendAsync(OutboxMessage.Of(row, now, headers, activity), cancellationToken);
             }
         }
 
@@ -122,51 +140,11 @@ internal sealed partial class PublishOutboxRow(
     private ValueTask<PublishOutcome> SendAsync(EventMessage message, CancellationToken cancellationToken)
         => publisher.PublishAsync(message, messaging.Value.PublishBudget, _lane, cancellationToken);
 
-    private static EventMessage Message(
-        OutboxRow row, Destination destination, IReadOnlyList<KeyValuePair<string, string>> headers, Activity? activity)
-        => new(row.Subject, row.Body, row.NatsMessageId, destination.Stream)
-        {
-            Config = destination.Config,
-            WebhookId = row.WebhookId,
-            CallId = row.CallId,
-            TraceParent = activity?.Id ?? row.TraceParent,
-            RuleExecutionId = row.RuleExecutionId,
-            BodySha256 = row.BodySha256,
-            Time = row.PublishedAt,
-            Headers = headers,
-        };
-
     private static Activity? StartActivity(OutboxRow row)
     {
         ActivityContext.TryParse(row.TraceParent, traceState: null, isRemote: true, out var parent);
         var activity = Telemetry.Source.StartActivity("relay outbox", ActivityKind.Internal, parent, startTime: row.CommittedAt);
         return activity?.SetTag("messaging.destination.name", row.Subject).SetTag("messaging.message.id", row.NatsMessageId);
-    }
-
-    private static PublishOutcome.Refused? ReadHeaders(string? json, out IReadOnlyList<KeyValuePair<string, string>> headers)
-    {
-        headers = [];
-        if (json is null)
-        {
-            return null;
-        }
-
-        var read = new List<KeyValuePair<string, string>>();
-        using var document = JsonDocument.Parse(json);
-        if (document.RootElement.ValueKind is not JsonValueKind.Object)
-        {
-            return new(RefusalReason.InvalidHeader, "headers is not a JSON object");
-        }
-
-        foreach (var header in document.RootElement.EnumerateObject())
-        {
-            // CloudEvents attributes take the place of ours, however they are written.
-            var name = header.Name.StartsWith("ce-", StringComparison.OrdinalIgnoreCase) ? header.Name.ToLowerInvariant() : header.Name;
-            read.Add(new(name, header.Value.ValueKind is JsonValueKind.String ? header.Value.GetString()! : header.Value.GetRawText()));
-        }
-
-        headers = read;
-        return HeaderRules.Check(read) is { } problem ? new(RefusalReason.InvalidHeader, problem.ToString()) : null;
     }
 
     private void Log(OutboxRow row, PublishOutcome outcome, TimeSpan latency)

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using Npgsql;
+using RuleEngineNats.CdcRelay.Reconciliation;
 
 namespace RuleEngineNats.CdcRelay.Outbox;
 
@@ -16,6 +17,7 @@ internal sealed partial class RelayTerm(
     MarkRows marks,
     ScanPending scan,
     RetryParked retry,
+    Reconciler reconciler,
     Wakeups wakeups,
     NpgsqlDataSource dataSource,
     RelayStatus status,
@@ -44,6 +46,7 @@ internal sealed partial class RelayTerm(
             ScanAsync(lease, reading.Token),
             RetryAsync(reading.Token, working.Token),
             MaintainAsync(reading.Token),
+            reconciler.RunAsync(reading.Token),
             MeasureAsync(reading.Token),
         ];
         var first = await Task.WhenAny([marking, .. loops]);

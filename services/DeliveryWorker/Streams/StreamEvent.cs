@@ -33,7 +33,7 @@ internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, int? Pu
             outgoing,
             long.TryParse(Value(headers, EventHeaders.CallId), out var callId) ? callId : null,
             int.TryParse(Value(headers, EventHeaders.WebhookId), out var webhookId) ? webhookId : null,
-            metadata.NumDelivered > 1 || metadata.Timestamp < countedFrom);
+            metadata.NumDelivered > 1 || metadata.Timestamp < countedFrom || headers?.ContainsKey(EventHeaders.Restored) == true);
     }
 
     private static string? Value(NatsHeaders? headers, string name)

@@ -64,6 +64,10 @@ public sealed partial class NatsConnectionPool : IAsyncDisposable
     /// <summary>Whether a publish would find a connection now.</summary>
     public bool IsHealthy => Pick() is not null;
 
+    /// <summary>The ids of the servers that its open connections lead to. A server that was started anew has another one.</summary>
+    public IReadOnlyList<string> ServerIds
+        => [.. Connections.Where(connection => connection.Open).Select(connection => connection.Connection.ServerInfo?.Id).OfType<string>().Distinct()];
+
     /// <summary>
     /// A connection to use now: the next healthy one, else one that is connecting. It is shared: do not dispose of it.
     /// </summary>

@@ -46,7 +46,8 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
             var remaining = Remaining(deadline);
             if ((lane is null ? pool.Pick() : lane.Pick(pool)) is not { } connection)
             {
-                if (remaining < MinimumAttempt || !await WaitUntilHealthyAsync(pool, remaining, cancellationToken))
+                if (remaining < MinimumAttempt
+                    || !await (lane?.WaitUntilAdmittedAsync(pool, remaining, cancellationToken) ?? WaitUntilHealthyAsync(pool, remaining, cancellationToken)))
                 {
                     return PublishDecision.Disconnected(unanswered);
                 }
@@ -79,7 +80,7 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
             ? Telemetry.Source.StartActivity($"publish {message.Subject}", ActivityKind.Producer, context)
             : null;
 
-    private static async Task<bool> WaitUntilHealthyAsync(NatsConnectionPool pool, TimeSpan timeout, CancellationToken cancellationToken)
+    private static async ValueTask<bool> WaitUntilHealthyAsync(NatsConnectionPool pool, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);
