@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using NATS.Client.Core;
 using Npgsql;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
@@ -95,7 +94,7 @@ internal sealed partial class StreamPumps(
 
             return true;
         }
-        catch (Exception e) when (e is NatsException or NpgsqlException or OperationCanceledException)
+        catch (Exception e) when (e is NATS.Client.Core.NatsException or NpgsqlException or OperationCanceledException)
         {
             LogNotLooked(e.Message);
             return false;

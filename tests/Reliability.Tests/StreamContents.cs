@@ -2,6 +2,7 @@ using NATS.Client.Core;
 using NATS.Client.JetStream;
 using NATS.Client.JetStream.Models;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.Reliability.Tests;
 
@@ -43,5 +44,22 @@ internal static class StreamContents
 
         await context.DeleteConsumerAsync(stream, consumer.Info.Name, cancellationToken);
         return events;
+    }
+
+    /// <summary>Waits until the delivery workers' consumer has everything up to a sequence acknowledged.</summary>
+    public static async Task AcknowledgedAsync(string url, ulong sequence)
+    {
+        await using var connection = new NatsConnection(new NatsOpts { Url = url, Name = "checker" });
+        var context = new NatsJSContext(connection);
+        await Wait.UntilAsync(
+            async () => (await context.GetConsumerAsync(StreamNames.Webhooks, ConsumerNames.DeliveryWorker)).Info.AckFloor.StreamSeq >= sequence,
+            $"everything up to {sequence} is acknowledged");
+    }
+
+    public static async Task<string> ServerIdAsync(string url)
+    {
+        await using var connection = new NatsConnection(new NatsOpts { Url = url, Name = "checker" });
+        await connection.ConnectAsync();
+        return connection.ServerInfo!.Id;
     }
 }

@@ -46,13 +46,14 @@ public sealed class ServiceGraph : IAsyncDisposable
 
     /// <param name="workers">Delivery workers.</param>
     /// <param name="settings">Further environment variables of all services.</param>
+    /// <param name="natsOptions">How nats-server is started.</param>
     /// <param name="cancellationToken">Cancels.</param>
     public static async Task<ServiceGraph> StartAsync(
-        int workers = 1, IReadOnlyDictionary<string, string?>? settings = null, CancellationToken cancellationToken = default)
+        int workers = 1, IReadOnlyDictionary<string, string?>? settings = null, NatsServerOptions? natsOptions = null, CancellationToken cancellationToken = default)
     {
         var postgres = await PostgresServer.StartAsync(cancellationToken);
         var connectionString = await postgres.CreateDatabaseAsync(cancellationToken);
-        var nats = await NatsServer.StartAsync(cancellationToken: cancellationToken);
+        var nats = await NatsServer.StartAsync(natsOptions, cancellationToken);
         var receiver = await WebhookReceiver.StartAsync(cancellationToken);
         var environment = new Dictionary<string, string?>
         {
