@@ -19,6 +19,8 @@ public sealed class ServiceProcess : IAsyncDisposable
 
     public string Name { get; }
 
+    public int Id => _process.Id;
+
     public int HttpPort { get; }
 
     public int GrpcPort { get; }
