@@ -6,7 +6,7 @@ namespace RuleEngineNats.Reliability.Tests;
 
 /// <summary>What stream, history and receiver hold after a load, and what must be true of it.</summary>
 internal sealed class Evidence(
-    PublishLoad load, IReadOnlyList<StoredEvent> stream, IReadOnlyList<HistoryRow> history, IReadOnlyList<ReceivedRequest> requests)
+    PublishLoad load, IReadOnlyList<StoredEvent> stream, IReadOnlyList<HistoryRow> history, IReadOnlyList<ReceivedRequest> requests, string statistics)
 {
     // Events in work at once, by worker: what a kill may repeat.
     private const int InFlight = 64;
@@ -37,7 +37,9 @@ internal sealed class Evidence(
             return new(load,
                 [.. stream.Where(stored => stored.Id != last)],
                 [.. history.Where(row => row.Id != last)],
-                [.. graph.Receiver.At(webhook.Path).Where(request => request.Id != last)]);
+                [.. graph.Receiver.At(webhook.Path).Where(request => request.Id != last)],
+                await graph.ScalarAsync<string>(
+                    "SELECT concat_ws(' ', s ->> 'total_published', s ->> 'successful', s ->> 'failed', s ->> 'pending') FROM rule_nats_stats($1) s", [webhook.Id], cancellationToken));
         }
         catch (TimeoutException e)
         {
@@ -82,6 +84,14 @@ internal sealed class Evidence(
         Assert.Equal(
             stream.Select(stored => (stored.Id, (long?)stored.Sequence)).Order(),
             history.Select(row => (row.Id, row.Sequence)).Order());
+    }
+
+    /// <summary>Statistics, history, stream and receiver count the same; the last event is in the statistics only.</summary>
+    public void I45_the_counts_agree()
+    {
+        var count = requests.Select(request => request.Id).Distinct().Count();
+        Assert.Equal((count, count), (history.Count, stream.Count));
+        Assert.Equal($"{count + 1} {count + 1} 0 0", statistics);
     }
 
     /// <summary>I19: what is sent again is what was in flight, under the same id and with the same body.</summary>

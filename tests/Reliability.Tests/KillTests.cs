@@ -89,6 +89,7 @@ public sealed class KillTests(ITestOutputHelper output)
         evidence.I2_nothing_is_published_that_was_rolled_back();
         evidence.I3_every_event_is_stored_once();
         evidence.History_agrees_with_the_stream();
+        evidence.I45_the_counts_agree();
         evidence.Only_what_was_in_flight_is_sent_again(Kills);
 
         async Task CommittedAsync(int count)
