@@ -146,8 +146,9 @@ internal sealed partial class StreamPump(
             throw new InvalidOperationException($"the server's consumer {work.Definition.Name} has the filter '{actual}' instead of '{filter}': delete it, or give yours another name");
         }
 
-        // A consumer made anew begins at the oldest message, whatever its predecessor had delivered.
-        CountFrom(consumer.Info.Created);
+        // A consumer made anew begins at the oldest message, whatever its predecessor had delivered; and what waits here may have been delivered from
+        // the servers that the configuration named before.
+        CountFrom(time.GetUtcNow() + ClockDifference);
         ReportDifferences(SharedConsumer.Differences(consumer.Info.Config, work.Definition));
         Problem = null;
         LogPulling(stream);

@@ -214,7 +214,7 @@ BEGIN
     END IF;
     IF (v_text IS NULL OR v_text ~ '\d{200}')
        AND jsonb_path_exists(p_payload, 'strict $.** ? (@.type() == "number" && (@ >= 1e309 || @ <= -1e309 || (@ != 0 && @ < 1e-308 && @ > -1e-308)))') THEN
-        RAISE EXCEPTION 'payload: number out of range' USING ERRCODE = '22003';
+        RAISE EXCEPTION 'payload: number out of range' USING ERRCODE = '22023', DETAIL = 'Numbers have an absolute value of 1e-308 to 1e308, or are 0.';
     END IF;
     v_text := coalesce(v_text, p_payload::text);
     IF octet_length(v_text) > c_limit THEN
@@ -227,7 +227,7 @@ BEGIN
     RETURN v_text;
 END $$;
 COMMENT ON FUNCTION rule_nats_payload_text(jsonb) IS
-'The text that is published for a payload. Raises 22004 for null, 54000 over 1,040,384 bytes, 22003 for a number beyond 1e308, 22023 deeper than 64 levels.';
+'The text that is published for a payload. Raises 22004 for null, 54000 over 1,040,384 bytes, 22023 for a number beyond 1e308 or deeper than 64 levels.';
 
 CREATE OR REPLACE FUNCTION rule_webhooks_check() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

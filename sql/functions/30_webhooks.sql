@@ -190,7 +190,7 @@ BEGIN
         'message', 'Webhook call enqueued. A delivery worker sends it after COMMIT; see rule_webhook_call_status.');
 END $$;
 COMMENT ON FUNCTION rule_webhook_call(integer, jsonb) IS
-'Queues one call, as rule_webhook_enqueue, and answers {success, call_id, status "enqueued", webhook_name, url, message}; {"success":false,"error":"Webhook not found"} or "Webhook is disabled" instead of an error. A bad payload is an error: 22004, 22003, 22023, 54000.';
+'Queues one call, as rule_webhook_enqueue, and answers {success, call_id, status "enqueued", webhook_name, url, message}; {"success":false,"error":"Webhook not found"} or "Webhook is disabled" instead of an error. A bad payload is an error: 22004, 22023, 54000.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_call_with_http(p_webhook_id integer, p_payload jsonb)
 RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

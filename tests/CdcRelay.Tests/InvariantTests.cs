@@ -169,7 +169,7 @@ public sealed class InvariantTests(ITestOutputHelper output)
     [Fact]
     public async Task I17_an_outage_of_NATS_leaves_the_database_alone_and_everything_arrives_after_it()
     {
-        var (calm, outage) = (TimeSpan.FromSeconds(6), TimeSpan.FromSeconds(20));
+        var (calm, outage) = (TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(10));
         await using var outbox = await Outbox.CreateAsync();
         var relay = await outbox.StartRelayAsync();
         await outbox.StreamingAsync();
@@ -181,7 +181,8 @@ public sealed class InvariantTests(ITestOutputHelper output)
         var stopped = await EnqueueAsync(outbox, webhook, outage);
         var grown = ResidentMegabytes(relay.Id) - memory;
         var waiting = await outbox.CountAsync("pending");
-        Assert.InRange(waiting, 1, stopped.Count);
+        // All of the outage, and what was under way when it began.
+        Assert.InRange(waiting, stopped.Count, stopped.Count + running.Count);
         await outbox.Nats.RestartAsync();
         var clock = Stopwatch.StartNew();
         await outbox.NothingPendingAsync(relay);

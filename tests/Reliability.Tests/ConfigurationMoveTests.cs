@@ -9,6 +9,7 @@ namespace RuleEngineNats.Reliability.Tests;
 public sealed class ConfigurationMoveTests(SharedGraph shared)
 {
     private const int Publishers = 4;
+    private const int MostInHand = 64;
     private const string Stream = "MOVING";
     private const string Path = "/moving";
 
@@ -49,15 +50,19 @@ public sealed class ConfigurationMoveTests(SharedGraph shared)
         await Wait.UntilAsync(async () => await StoredAsync(webhook) == published, "what was pending is stored");
         await b.RestartAsync();
 
-        var ids = (await StreamContents.ReadAsync(a.Url, stream: Stream)).Concat(await StreamContents.ReadAsync(b.Url, stream: Stream)).Select(stored => stored.Id).ToArray();
-        Assert.Equal(published, ids.Length);
-        Assert.Equal(published, ids.Distinct().Count());
+        // What the first server had may be undelivered, so the second gets it too: the reconciler finds it missing there. Neither has anything twice.
+        var first = (await StreamContents.ReadAsync(a.Url, stream: Stream)).Select(stored => stored.Id).ToArray();
+        var second = (await StreamContents.ReadAsync(b.Url, stream: Stream)).Select(stored => stored.Id).ToArray();
+        Assert.Equal(first.Length, first.Distinct().Count());
+        Assert.Equal(second.Length, second.Distinct().Count());
+        Assert.Equal(published, first.Union(second).Count());
         Assert.Equal(0, await Graph.ScalarAsync<long>("SELECT count(*) FROM rule_nats_publish_history WHERE webhook_id = $1 AND state = 'refused'", [webhook]));
 
         // Those that the worker had not taken from the second server before it went are there still.
         await MoveAsync(b);
         await Graph.Receiver.WaitForAsync(receiver => receiver.At(Path).Select(request => request.Id).Distinct().Count() == published, "every event is delivered");
-        Assert.Equal(published, Graph.Receiver.At(Path).Count());
+        // What the worker had in hand from one server while the other brought it may have been sent twice, with the same id.
+        Assert.InRange(Graph.Receiver.At(Path).Count(), published, published + MostInHand);
     }
 
     private Task<bool> MoveAsync(NatsServer server) => Graph.ScalarAsync<bool>("SELECT rule_nats_configure('moving', $1)", [server.Url]);

@@ -24,7 +24,7 @@ public sealed class CallTests
     [InlineData("rule_webhook_enqueue(1, '{}', repeat('x', 1000000))", "54000", "p_rule_name: 1000000 characters, the limit is 255")]
     [InlineData("rule_webhook_enqueue(1, '{}', NULL, 'infinity')", "22023", "p_scheduled_at: infinity is no point in time")]
     [InlineData("rule_webhook_call(1, NULL)", "22004", "payload must not be null")]
-    [InlineData("rule_webhook_call_with_http(1, '1e131071')", "22003", "payload: number out of range")]
+    [InlineData("rule_webhook_call_with_http(1, '1e131071')", "22023", "payload: number out of range")]
     [InlineData("rule_webhook_cleanup_old_calls('-1 day')", "22023", "p_older_than: must be 0 or longer")]
     [InlineData("rule_webhook_cleanup_old_calls(NULL)", "22023", "p_older_than: must be 0 or longer")]
     [InlineData("rule_webhook_update(1, p_max_retries => 11)", "23514", null)]

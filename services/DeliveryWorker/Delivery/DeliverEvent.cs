@@ -32,7 +32,7 @@ internal sealed class DeliverEvent(
         }
 
         var cancellationToken = context.CancellationToken;
-        var endpoints = (await routes.ForAsync(arrived.PublishedThrough, cancellationToken)).Match(arrived.Outgoing.Subject!);
+        var endpoints = (await routes.ForAsync(arrived.PublishedThrough, arrived.Outgoing.Subject!, cancellationToken)).Match(arrived.Outgoing.Subject!);
         if (endpoints.Count == 0)
         {
             return;

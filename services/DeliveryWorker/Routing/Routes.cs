@@ -8,47 +8,40 @@ using RuleEngineNats.Messaging;
 namespace RuleEngineNats.DeliveryWorker.Routing;
 
 /// <summary>The routes of the newest configuration snapshot; made once for each.</summary>
-internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptions> options, TimeProvider time) : IDisposable
+internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptions> options, TimeProvider time)
 {
-    private static readonly TimeSpan GoneFor = TimeSpan.FromSeconds(30);
+    private const int MostLooked = 10_000;
 
-    private readonly SemaphoreSlim _refreshing = new(1);
-    private readonly ConcurrentDictionary<int, long> _gone = new();
+    private static readonly TimeSpan GoneFor = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MovedFor = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<(int WebhookId, string? Subject), long> _looked = new();
     private Made? _made;
 
     /// <summary>
-    /// The routes for an event that was published through a webhook. One transaction may register it and publish, and the event can be here before the
-    /// notification of the change has been followed: a webhook that is not known is looked for once before the event is routed without it.
+    /// The routes for an event that was published through a webhook. One transaction may register it, or give it another subject, and publish, and the
+    /// event can be here before the notification of the change has been followed: a webhook that is not known, or publishes to another subject, is looked
+    /// for once before the event is routed without it.
     /// </summary>
-    public async ValueTask<RouteTable> ForAsync(int? publishedThrough, CancellationToken cancellationToken)
+    public async ValueTask<RouteTable> ForAsync(int? publishedThrough, string subject, CancellationToken cancellationToken)
     {
-        if (publishedThrough is not { } id || Knows(id) || (_gone.TryGetValue(id, out var since) && time.GetElapsedTime(since) < GoneFor))
+        if (publishedThrough is not { } id || Find(id) is { } webhook && webhook.Subject == subject)
         {
             return Current;
         }
 
-        await _refreshing.WaitAsync(cancellationToken);
-        try
+        var (key, rest) = Find(id) is null ? ((id, (string?)null), GoneFor) : ((id, subject), MovedFor);
+        if (!_looked.TryGetValue(key, out var since) || time.GetElapsedTime(since) >= rest)
         {
-            if (!Knows(id))
+            await configuration.RefreshSharedAsync(cancellationToken);
+            if (Find(id)?.Subject != subject)
             {
-                await configuration.RefreshAsync(cancellationToken);
+                Remember(key);
             }
-        }
-        finally
-        {
-            _refreshing.Release();
-        }
-
-        if (!Knows(id))
-        {
-            _gone[id] = time.GetTimestamp();
         }
 
         return Current;
     }
-
-    public void Dispose() => _refreshing.Dispose();
 
     /// <summary>Empty until the first snapshot is there.</summary>
     public RouteTable Current
@@ -69,7 +62,18 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
     }
 
     // A webhook that events are published through has NATS on; one that has not is older than the event.
-    private bool Knows(int webhookId) => configuration.Current.WebhooksById.GetValueOrDefault(webhookId) is { NatsEnabled: true };
+    private WebhookDefinition? Find(int webhookId) => configuration.Current.WebhooksById.GetValueOrDefault(webhookId) is { NatsEnabled: true } webhook ? webhook : null;
+
+    // Subjects of the past come as long as their events do; no need to keep them for ever.
+    private void Remember((int, string?) key)
+    {
+        if (_looked.Count >= MostLooked)
+        {
+            _looked.Clear();
+        }
+
+        _looked[key] = time.GetTimestamp();
+    }
 
     internal static Endpoint ToEndpoint(WebhookDefinition webhook, EgressOptions egress, DateTimeOffset now)
     {
