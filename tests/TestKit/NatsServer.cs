@@ -10,10 +10,10 @@ public sealed record NatsServerOptions(int MaxPayload = 1_048_576, string Config
 /// <summary>A real nats-server with JetStream on a port and a store of its own; a restart keeps both.</summary>
 public sealed class NatsServer : IAsyncDisposable
 {
-    private readonly DirectoryInfo _folder;
+    private readonly TemporaryFolder _folder;
     private ChildProcess _process;
 
-    private NatsServer(DirectoryInfo folder, int port, ChildProcess process)
+    private NatsServer(TemporaryFolder folder, int port, ChildProcess process)
         => (_folder, Port, _process) = (folder, port, process);
 
     public int Port { get; }
@@ -25,12 +25,12 @@ public sealed class NatsServer : IAsyncDisposable
     public static async Task<NatsServer> StartAsync(NatsServerOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= new();
-        var folder = Directory.CreateTempSubdirectory("nats-");
+        var folder = TemporaryFolder.Create("nats-");
         var port = Ports.Free();
-        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "nats.conf"), $$"""
+        await File.WriteAllTextAsync(Path.Combine(folder.Path, "nats.conf"), $$"""
             listen: "127.0.0.1:{{port}}"
             max_payload: {{options.MaxPayload}}
-            jetstream { store_dir: "{{options.Store ?? folder.FullName}}"
+            jetstream { store_dir: "{{options.Store ?? folder.Path}}"
             {{options.JetStream}} }
             {{options.Configuration}}
             """, cancellationToken);
@@ -51,13 +51,13 @@ public sealed class NatsServer : IAsyncDisposable
     }
 
     /// <summary>Keeps what the store holds now; the server must not run.</summary>
-    public void CopyStore() => Copy(Path.Combine(_folder.FullName, "jetstream"), Path.Combine(_folder.FullName, "copy"));
+    public void CopyStore() => Copy(Path.Combine(_folder.Path, "jetstream"), Path.Combine(_folder.Path, "copy"));
 
     /// <summary>Puts <see cref="CopyStore"/>'s copy back, as if the disk had never got what came after; the server must not run.</summary>
     /// <param name="withConsumers">False leaves the consumers where they are, ahead of their stream.</param>
     public void RestoreStore(bool withConsumers = true)
     {
-        var (copy, store) = (Path.Combine(_folder.FullName, "copy"), Path.Combine(_folder.FullName, "jetstream"));
+        var (copy, store) = (Path.Combine(_folder.Path, "copy"), Path.Combine(_folder.Path, "jetstream"));
         foreach (var messages in withConsumers ? [copy] : Directory.GetDirectories(copy, "msgs", SearchOption.AllDirectories))
         {
             Copy(messages, Path.Combine(store, Path.GetRelativePath(copy, messages)));
@@ -71,7 +71,7 @@ public sealed class NatsServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _process.DisposeAsync();
-        _folder.Delete(recursive: true);
+        await _folder.DisposeAsync();
     }
 
     private static void Copy(string from, string to)
@@ -93,8 +93,8 @@ public sealed class NatsServer : IAsyncDisposable
         }
     }
 
-    private static ChildProcess Launch(DirectoryInfo folder)
-        => ChildProcess.Start("nats-server", ["-c", Path.Combine(folder.FullName, "nats.conf")]);
+    private static ChildProcess Launch(TemporaryFolder folder)
+        => ChildProcess.Start("nats-server", ["-c", Path.Combine(folder.Path, "nats.conf")]);
 
     private Task ListensAsync(CancellationToken cancellationToken) => Wait.UntilAsync(
         async () =>

@@ -10,14 +10,14 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private static readonly Lazy<Task<PostgresServer>> Shared = new(() => StartPrivateAsync());
 
-    private readonly DirectoryInfo _folder;
+    private readonly TemporaryFolder _folder;
     private readonly string[] _settings;
     private readonly SemaphoreSlim _creating = new(1, 1);
     private ChildProcess _process;
     private bool _templateExists;
     private int _databases;
 
-    private PostgresServer(DirectoryInfo folder, int port, string[] settings)
+    private PostgresServer(TemporaryFolder folder, int port, string[] settings)
     {
         (_folder, Port, _settings) = (folder, port, settings);
         _process = Launch();
@@ -27,7 +27,7 @@ public sealed class PostgresServer : IAsyncDisposable
 
     public string Output => _process.Output;
 
-    private string DataDirectory => Path.Combine(_folder.FullName, "data");
+    private string DataDirectory => Path.Combine(_folder.Path, "data");
 
     /// <summary>The server that all tests of this process share; it ends with the process.</summary>
     public static Task<PostgresServer> StartAsync(CancellationToken cancellationToken = default) => Shared.Value.WaitAsync(cancellationToken);
@@ -44,13 +44,13 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <param name="settings">Server settings such as <c>wal_level=replica</c>; they win over the defaults here.</param>
     public static async Task<PostgresServer> StartPrivateAsync(string[]? settings = null, CancellationToken cancellationToken = default)
     {
-        var folder = Directory.CreateTempSubdirectory("postgres-");
+        var folder = TemporaryFolder.Create("postgres-");
         if (Environment.IsPrivilegedProcess)
         {
-            await RunAsync("chown", ["postgres", folder.FullName], asOwner: false);
+            await RunAsync("chown", ["postgres", folder.Path], asOwner: false);
         }
 
-        var data = Path.Combine(folder.FullName, "data");
+        var data = Path.Combine(folder.Path, "data");
         await RunAsync(Binary("initdb"), ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"]);
         var server = new PostgresServer(folder, Ports.Free(), settings ?? []);
         await server.AnswersAsync(cancellationToken);
@@ -140,7 +140,7 @@ public sealed class PostgresServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _process.DisposeAsync();
-        await RunAsync("rm", ["-rf", _folder.FullName], asOwner: false);
+        await _folder.DisposeAsync();
         _creating.Dispose();
     }
 

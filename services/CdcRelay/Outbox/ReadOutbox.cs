@@ -26,12 +26,14 @@ internal sealed partial class ReadOutbox(
     private readonly LogicalReplicationConnection _connection = connections.CreateReplication();
     private readonly List<(OutboxRow Row, WalProgress.Transaction Transaction)> _replayed = [];
     private ulong _replayUntil;
+    private ulong _firstReplayed;
 
     /// <summary>
     /// Every row that was committed at or before this position has been handed to <see cref="PublishOutboxRow"/>. The driver sets it when a
-    /// message arrives: a keepalive comes after all that it covers, and a row's own message lies before its transaction's commit.
+    /// message arrives: a keepalive comes after all that it covers, and a row's own message lies before its transaction's commit. While
+    /// rows wait for the table to be asked, it is the position of the first of them.
     /// </summary>
-    public ulong Received => (ulong)_connection.LastReceivedLsn;
+    public ulong Received => Volatile.Read(ref _firstReplayed) is > 0 and var first ? first : (ulong)_connection.LastReceivedLsn;
 
     /// <param name="reading">Ends the reading.</param>
     /// <param name="working">Ends what is under way.</param>
@@ -91,6 +93,11 @@ internal sealed partial class ReadOutbox(
                     await visibility.WaitAsync(row.Xid, reading);
                     if (replaying)
                     {
+                        if (_replayed.Count == 0)
+                        {
+                            Volatile.Write(ref _firstReplayed, (ulong)insert.WalStart);
+                        }
+
                         _replayed.Add((row, transaction));
                     }
                     else
@@ -143,6 +150,7 @@ internal sealed partial class ReadOutbox(
         }
 
         _replayed.Clear();
+        Volatile.Write(ref _firstReplayed, 0);
     }
 
     private async Task ConfirmAsync(CancellationToken cancellationToken)

@@ -29,6 +29,10 @@ internal sealed partial class RelayTerm(
     private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan RetryIdle = TimeSpan.FromSeconds(1);
 
+    // Set once it is known whether a slot brings rows. The scan waits for that: what an intact slot is about to bring, in the order of its
+    // commits, must not be published beside it.
+    private readonly TaskCompletionSource _slotSought = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private volatile ReadOutbox? _reader;
 
     /// <summary>Ends by an exception, or by the token after what is in flight is marked.</summary>
@@ -80,9 +84,17 @@ internal sealed partial class RelayTerm(
     {
         while (true)
         {
-            switch (await slot.EnsureAsync(lease.HadSlot, reading))
+            var found = await slot.FindAsync(lease.HadSlot, reading);
+            if (found is SlotOutcome.Missing missing)
+            {
+                _slotSought.TrySetResult();
+                found = await slot.CreateAsync(missing, reading);
+            }
+
+            switch (found)
             {
                 case SlotOutcome.Unsupported unsupported:
+                    _slotSought.TrySetResult();
                     status.Polling(unsupported.Reason);
                     NotStreaming(unsupported.Reason);
                     await Task.Delay(SlotRecheck, time, reading);
@@ -91,6 +103,7 @@ internal sealed partial class RelayTerm(
                     await using (var reader = services.GetRequiredService<ReadOutbox>())
                     {
                         _reader = reader;
+                        _slotSought.TrySetResult();
                         var streaming = reader.RunAsync(ready.Slot, reading, working);
                         status.Streaming(ready.Slot);
                         Streaming(ready.Slot);
@@ -106,6 +119,7 @@ internal sealed partial class RelayTerm(
 
     private async Task ScanAsync(RelayLease.Held lease, CancellationToken cancellationToken)
     {
+        await _slotSought.Task.WaitAsync(cancellationToken);
         while (true)
         {
             var started = time.GetTimestamp();

@@ -11,50 +11,65 @@ internal sealed partial class ReplicationSlot(
 
     private string Name => options.Value.SlotName;
 
-    /// <summary>
-    /// Creating a slot waits for every transaction that is running to end, so this may take as long as the longest of them.
-    /// </summary>
+    /// <summary>Looks for the slot, and takes it from whoever reads it without the lease.</summary>
     /// <param name="hadSlot">A relay has streamed before: a missing slot was lost, and rows with it.</param>
-    public async Task<SlotOutcome> EnsureAsync(bool hadSlot, CancellationToken cancellationToken)
+    public async Task<SlotOutcome> FindAsync(bool hadSlot, CancellationToken cancellationToken)
     {
-        try
+        var found = await LookAsync(cancellationToken);
+        if (found.WalLevel != "logical")
         {
-            var found = await FindAsync(cancellationToken);
-            if (found.WalLevel != "logical")
-            {
-                return new SlotOutcome.Unsupported($"wal_level is {found.WalLevel}: polling");
-            }
+            return new SlotOutcome.Unsupported($"wal_level is {found.WalLevel}: polling");
+        }
 
-            if (found is { Exists: true, Ours: false })
-            {
-                return new SlotOutcome.Unsupported($"slot {Name} belongs to another database or plugin (set Relay:SlotName): polling");
-            }
+        if (found is { Exists: true, Ours: false })
+        {
+            return new SlotOutcome.Unsupported($"slot {Name} belongs to another database or plugin (set Relay:SlotName): polling");
+        }
 
-            if (found is { Exists: true, Lost: false })
+        if (found is { Exists: true, Lost: false })
+        {
+            try
             {
                 await FreeAsync(cancellationToken);
                 return new SlotOutcome.Ready(Name);
             }
-
-            if (found.Exists || hadSlot)
+            catch (PostgresException e) when (IsRefusal(e))
             {
-                var reason = found.Exists ? $"slot {Name} lost its WAL" : $"slot {Name} is gone";
-                status.SlotLost($"{reason}: scanning for the rows it did not bring");
-                SlotWasLost(Name, found.Exists ? "the server removed WAL it needed (max_slot_wal_keep_size)" : "it was dropped");
+                return Refused(e);
             }
+        }
 
-            await CreateAsync(drop: found.Exists, cancellationToken);
+        if (found.Exists || hadSlot)
+        {
+            var reason = found.Exists ? $"slot {Name} lost its WAL" : $"slot {Name} is gone";
+            status.SlotLost($"{reason}: scanning for the rows it did not bring");
+            SlotWasLost(Name, found.Exists ? "the server removed WAL it needed (max_slot_wal_keep_size)" : "it was dropped");
+        }
+
+        return new SlotOutcome.Missing(found.Exists);
+    }
+
+    /// <summary>Creating a slot waits for every transaction that is running to end, so this may take as long as the longest of them.</summary>
+    public async Task<SlotOutcome> CreateAsync(SlotOutcome.Missing missing, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await CreateAsync(drop: missing.WalLost, cancellationToken);
             SlotCreated(Name);
             return new SlotOutcome.Ready(Name);
         }
-        catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.InsufficientPrivilege
-            or PostgresErrorCodes.ConfigurationLimitExceeded or PostgresErrorCodes.ObjectNotInPrerequisiteState)
+        catch (PostgresException e) when (IsRefusal(e))
         {
-            return new SlotOutcome.Unsupported($"no slot {Name} ({e.MessageText}): polling");
+            return Refused(e);
         }
     }
 
-    private async Task<Found> FindAsync(CancellationToken cancellationToken)
+    private static bool IsRefusal(PostgresException e) => e.SqlState is PostgresErrorCodes.InsufficientPrivilege
+        or PostgresErrorCodes.ConfigurationLimitExceeded or PostgresErrorCodes.ObjectNotInPrerequisiteState;
+
+    private SlotOutcome.Unsupported Refused(PostgresException e) => new($"no slot {Name} ({e.MessageText}): polling");
+
+    private async Task<Found> LookAsync(CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand("""
             SELECT current_setting('wal_level'), s.slot_name IS NOT NULL,
@@ -71,7 +86,7 @@ internal sealed partial class ReplicationSlot(
     private async Task FreeAsync(CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        while (await FindAsync(cancellationToken) is { ActivePid: { } pid })
+        while (await LookAsync(cancellationToken) is { ActivePid: { } pid })
         {
             if (time.GetElapsedTime(started) > TakeOverDeadline)
             {
@@ -120,6 +135,9 @@ internal abstract record SlotOutcome
 {
     /// <summary>The slot is there and free.</summary>
     internal sealed record Ready(string Slot) : SlotOutcome;
+
+    /// <summary>It has yet to be created, again where the server removed WAL that it needed.</summary>
+    internal sealed record Missing(bool WalLost) : SlotOutcome;
 
     /// <summary>It cannot be had on this server as it is set up; the reason ends with what happens instead.</summary>
     internal sealed record Unsupported(string Reason) : SlotOutcome;
