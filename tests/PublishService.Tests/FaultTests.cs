@@ -68,15 +68,20 @@ public sealed class FaultTests(PublishFixture fixture) : IClassFixture<PublishFi
     [Fact]
     public async Task Nats_down_is_unavailable_not_ready_and_passes()
     {
+        // Its answer comes when the time for a call is over, which is less than the client's patience.
+        await using var service = await fixture.StartServiceAsync(new Dictionary<string, string?> { ["Publish__MaxDeadline"] = "00:00:05" });
+        using var channel = GrpcChannel.ForAddress(service.GrpcUrl);
+        var client = new PublishApi.PublishServiceClient(channel);
         var subject = fixture.NewSubject();
         await fixture.Nats.KillAsync();
-        var refusal = await fixture.RefusedAsync(PublishFixture.Event(subject, "1", "down"));
-        var health = await fixture.Service.HealthAsync();
+        var refused = await Assert.ThrowsAsync<RpcException>(
+            async () => await client.PublishAsync(PublishFixture.Event(subject, "1", "down"), deadline: PublishFixture.Deadline()));
+        var health = await service.HealthAsync();
         await fixture.Nats.RestartAsync();
-        await fixture.Service.ReadyAsync();
-        var stored = await fixture.Client.PublishAsync(PublishFixture.Event(subject, "1", "down"), deadline: PublishFixture.Deadline());
+        await service.ReadyAsync();
+        var stored = await client.PublishAsync(PublishFixture.Event(subject, "1", "down"), deadline: PublishFixture.Deadline());
 
-        Assert.Equal(StatusCode.Unavailable, refusal.Code);
+        Assert.Equal(StatusCode.Unavailable, Refusal.Of(refused).Code);
         Assert.Equal(503, health.Status);
         Assert.Contains("nats", health.Body, StringComparison.Ordinal);
         Assert.Single(await fixture.StoredAsync(subject));
