@@ -19,7 +19,8 @@ internal sealed class Outbox : IAsyncDisposable
     {
         (Nats, ConnectionString, Slot) = (nats, connectionString, slot);
         Database = NpgsqlDataSource.Create(connectionString);
-        _client = new(new NatsOpts { Url = nats.Url });
+        // The driver would let 2 s pass before its second attempt.
+        _client = new(new NatsOpts { Url = nats.Url, ReconnectWaitMin = TimeSpan.FromMilliseconds(100), ReconnectWaitMax = TimeSpan.FromMilliseconds(500) });
         JetStream = new(_client);
     }
 

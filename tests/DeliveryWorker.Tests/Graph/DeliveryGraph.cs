@@ -19,7 +19,8 @@ internal sealed class DeliveryGraph : IAsyncDisposable
     {
         (Nats, ConnectionString, Receiver) = (nats, connectionString, receiver);
         Database = NpgsqlDataSource.Create(connectionString);
-        _connection = new NatsConnection(new NatsOpts { Url = nats.Url });
+        // The driver would let 2 s pass before its second attempt.
+        _connection = new NatsConnection(new NatsOpts { Url = nats.Url, ReconnectWaitMin = TimeSpan.FromMilliseconds(100), ReconnectWaitMax = TimeSpan.FromMilliseconds(500) });
         JetStream = new NatsJSContext(_connection);
     }
 
