@@ -8,7 +8,8 @@ namespace RuleEngineNats.Reliability.Tests;
 /// <summary>
 /// 8 writers with transactions of 10 events. Of ten transactions one is rolled back, one rolls half of it back to a savepoint, and one says
 /// an earlier event again; half of the events have a message id of their own. It goes on until it has committed <see cref="Events"/>
-/// events and the test has done what it wanted to do meanwhile.
+/// events and the test has done what it wanted to do meanwhile. Where it is ahead of the test (<see cref="MayReach"/>), one writer alone goes on:
+/// without that all of the events would be there before the second kill.
 /// </summary>
 internal sealed class PublishLoad(NpgsqlDataSource database, GraphWebhook webhook)
 {
@@ -23,6 +24,7 @@ internal sealed class PublishLoad(NpgsqlDataSource database, GraphWebhook webhoo
     private readonly ConcurrentDictionary<string, byte> _rolledBack = new();
     private int _repeats;
     private int _wrongRepeats;
+    private volatile int _mayReach = int.MaxValue;
     private volatile bool _mayStop;
 
     /// <summary>Ids (Nats-Msg-Id) of the events that were committed.</summary>
@@ -38,7 +40,14 @@ internal sealed class PublishLoad(NpgsqlDataSource database, GraphWebhook webhoo
     /// <summary>Repeats that were not answered as a duplicate of the first.</summary>
     public int WrongRepeats => _wrongRepeats;
 
-    public void MayStop() => _mayStop = true;
+    /// <summary>How many events may be committed at the full pace.</summary>
+    public void MayReach(int count) => _mayReach = count;
+
+    public void MayStop()
+    {
+        _mayReach = int.MaxValue;
+        _mayStop = true;
+    }
 
     public Task RunAsync(CancellationToken cancellationToken)
         => Task.WhenAll(Enumerable.Range(0, Writers).Select(writer => WriteAsync(writer, cancellationToken)));
@@ -51,6 +60,11 @@ internal sealed class PublishLoad(NpgsqlDataSource database, GraphWebhook webhoo
         for (var number = 0; Count < Events || !_mayStop; number++)
         {
             await pace.WaitForNextTickAsync(cancellationToken);
+            if (writer > 0 && Count >= _mayReach)
+            {
+                continue;
+            }
+
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             var kept = new List<(int Number, string Id)>();
             for (var index = 0; index < PerTransaction; index++)
