@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using NATS.Client.Core;
 using NATS.Client.JetStream;
@@ -16,6 +17,7 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
     private const int Writers = 4;
     private const int PerTransaction = 10;
     private const int LoadBlock = 10_000;
+    private const int PurgedPerSecond = 20_000;
 
     private static readonly string Payload = $$"""{"data": "{{new string('x', 1000)}}"}""";
 
@@ -72,6 +74,8 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         new("RFC-0007 load block, 10,000 calls in one DO, commit to all stored", null, async _ => (await LoadBlockAsync()).Stored),
         PgBenchRow(16),
         PgBenchRow(100),
+        new("Time of a publish in SQL, 500/s asked, relay and NATS stopped (bare: running)", null, OutageAsync, StatementsAsync),
+        new("Time of a publish in SQL, 500/s asked, while a purge runs (bare: none)", null, PurgeAsync, StatementsAsync),
     ];
 
     public async ValueTask DisposeAsync()
@@ -121,6 +125,46 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         },
         async time => Run.Of(1, TimeSpan.FromSeconds(1 / await PgBench.RunAsync(_database.ConnectionString, BareInsert, clients, time)), []));
 
+    private async Task<Run> StatementsAsync(TimeSpan time)
+    {
+        var clock = Stopwatch.StartNew();
+        var times = new ConcurrentBag<double>();
+        var published = await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => WriteAsync(clock, time, 1, 500 / (double)Writers, times)));
+        return Run.Of(published.Sum(), clock.Elapsed, times);
+    }
+
+    private async Task<Run> OutageAsync(TimeSpan time)
+    {
+        var before = await NewestAsync();
+        await _relay.KillAsync();
+        await _nats.KillAsync();
+        var run = await StatementsAsync(time);
+        await _nats.RestartAsync();
+        await _relay.RestartAsync();
+        await StoredAsync(before);
+        return run;
+    }
+
+    // Calls that are a day over their time, which the relay's own purge has not come to: as many as go in the time.
+    private async Task<Run> PurgeAsync(TimeSpan time)
+    {
+        await using var fill = _database.CreateCommand("""
+            INSERT INTO rule_webhook_calls (webhook_id, payload, status, created_at, completed_at)
+            SELECT $1, '{}', 'success', now() - interval '8 days', now() - interval '8 days' FROM generate_series(1, $2)
+            """);
+        fill.Parameters.Add(new() { Value = _webhookId });
+        fill.Parameters.Add(new() { Value = (int)(time.TotalSeconds * PurgedPerSecond) });
+        fill.CommandTimeout = 0;
+        await fill.ExecuteNonQueryAsync();
+        var running = StatementsAsync(time);
+        await using var purge = _database.CreateCommand("SELECT (rule_webhook_purge_expired() ->> 'more')::boolean");
+        while (await purge.ExecuteScalarAsync() is true)
+        {
+        }
+
+        return await running;
+    }
+
     private async Task<long> NewestAsync()
     {
         await using var newest = _database.CreateCommand("SELECT coalesce(max(publish_id), 0) FROM rule_nats_publish_history");
@@ -137,7 +181,7 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         "every event is stored",
         TimeSpan.FromMinutes(5));
 
-    private async Task<int> WriteAsync(Stopwatch clock, TimeSpan time, int perTransaction, double? perSecond)
+    private async Task<int> WriteAsync(Stopwatch clock, TimeSpan time, int perTransaction, double? perSecond, ConcurrentBag<double>? times = null)
     {
         await using var connection = await _database.OpenConnectionAsync();
         await using var command = new NpgsqlCommand("SELECT count(rule_webhook_publish_nats($1, $2::jsonb)) FROM generate_series(1, $3)", connection)
@@ -154,7 +198,9 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
                 await Task.Delay(early);
             }
 
+            var began = Stopwatch.GetTimestamp();
             await command.ExecuteNonQueryAsync();
+            times?.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
             count += perTransaction;
         }
 

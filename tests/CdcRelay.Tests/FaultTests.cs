@@ -156,7 +156,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task A_standby_takes_over_from_a_leader_that_hangs_and_both_together_do_no_harm()
+    public async Task I14_a_standby_takes_over_from_a_leader_that_hangs_and_both_together_do_no_harm()
     {
         await using var outbox = await Outbox.CreateAsync();
         var leader = await outbox.StartRelayAsync(settings: ("Relay__Lease", "00:00:03"));
