@@ -167,7 +167,7 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-COMMENT ON FUNCTION rule_webhook_disable_nats(integer) IS 'Back to the PostgreSQL queue; subject and configuration are kept. Events already pending are still published.';
+COMMENT ON FUNCTION rule_webhook_disable_nats(integer) IS 'Back to the PostgreSQL queue; subject and configuration are kept. Events already pending are still published to their subject, for whoever listens there; this webhook no longer does, and those that are to reach it should be stored and delivered first (rule_nats_stats shows what is pending).';
 
 CREATE OR REPLACE FUNCTION rule_nats_redact_url(p_url text)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT regexp_replace(p_url, '://[^/@]*@', '://***@', 'g') $$;

@@ -71,18 +71,20 @@ public sealed class RetentionTests
     }
 
     [Fact]
-    public async Task The_purge_waits_for_nobody_and_forgets_keys_faster_than_they_come()
+    public async Task The_purge_waits_for_nobody_and_forgets_keys_faster_than_they_come_and_workers_that_are_gone()
     {
         await using var database = await SqlDatabase.WithWebhookAsync();
         await database.ExecuteAsync("""
             INSERT INTO rule_webhook_calls (webhook_id, payload, status, created_at, completed_at) SELECT 1, '{}', 'success', now() - interval '8 days', now() - interval '8 days' FROM generate_series(1, 3);
             INSERT INTO rule_nats_message_keys SELECT 1, 'm' || i, '', i, now() - interval '1 second' FROM generate_series(1, 7000) i;
+            INSERT INTO rule_nats_consumer_stats (stream_name, consumer_name, last_active_at) VALUES ('WEBHOOKS', 'died', now() - interval '8 days'), ('WEBHOOKS', 'idle', now() - interval '6 days');
             """);
         await using var reader = await database.Source.OpenConnectionAsync();
         await using var transaction = await reader.BeginTransactionAsync();
         await database.ExecuteAsync(reader, "SELECT FROM rule_webhook_calls WHERE call_id = 2 FOR UPDATE");
         Assert.Equal("{\"keys\": 5000, \"more\": true, \"calls\": 2, \"attempts\": 0}", await database.ScalarAsync<string>("SELECT rule_webhook_purge_expired()::text"));
         await transaction.CommitAsync();
+        Assert.Equal("idle", await database.ScalarAsync<string>("SELECT string_agg(consumer_name, ',') FROM rule_nats_consumer_stats"));
         Assert.Equal("{\"keys\": 2000, \"more\": false, \"calls\": 1, \"attempts\": 0}", await database.ScalarAsync<string>("SELECT rule_webhook_purge_expired()::text"));
     }
 
