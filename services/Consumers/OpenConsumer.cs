@@ -44,7 +44,7 @@ internal sealed partial class OpenConsumer(NpgsqlDataSource database, TimeProvid
             return false;
         }
 
-        if (Start(await context.GetStreamAsync(stream, cancellationToken: cancellationToken), consumer, asked) is not null)
+        if (UsedAgain(await context.GetStreamAsync(stream, cancellationToken: cancellationToken), consumer, asked) is not null)
         {
             return true;
         }
@@ -63,27 +63,49 @@ internal sealed partial class OpenConsumer(NpgsqlDataSource database, TimeProvid
         var asked = await AskedAsync(connection, config, stream, name, cancellationToken);
         var consumer = await SharedConsumer.GetAsync(context, stream, name, cancellationToken);
         var place = await context.GetStreamAsync(stream, cancellationToken: cancellationToken);
-        if (consumer is not null && Start(place, consumer, asked) is { } start)
+        if (consumer is not null && UsedAgain(place, consumer, asked) is { } used)
         {
-            BeginningAgain(name, stream, consumer.Info.Delivered.StreamSeq, start);
-            await context.DeleteConsumerAsync(stream, name, cancellationToken);
-            await Task.Delay(Gap, time, cancellationToken);
-            consumer = null;
+            BeginningAgain(name, stream, consumer.Info.Delivered.StreamSeq, used);
+            await DeleteAsync(context, stream, name, cancellationToken);
 
-            // A work queue has to be consumed from its first message, and holds only what nobody has acknowledged.
-            definition = place.Info.Config.Retention is StreamConfigRetention.Workqueue
-                ? definition : definition with { DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence, OptStartSeq = start };
+            // What was delivered and not acknowledged has to come again too. A work queue has to be consumed from its first message, and holds only that.
+            definition = place.Info.Config.Retention is StreamConfigRetention.Workqueue ? definition : definition with
+            {
+                DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence,
+                OptStartSeq = Math.Min(used, consumer.Info.AckFloor.StreamSeq + 1),
+            };
+            consumer = null;
         }
 
-        // One that is missing begins at the oldest message: where it had been nobody knows.
-        consumer ??= await context.CreateOrUpdateConsumerAsync(stream, definition, cancellationToken);
+        consumer ??= await MakeAsync(context, stream, definition, cancellationToken);
         await DoneAsync(connection, config, stream, name, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return consumer;
     }
 
+    // One that is missing begins at the oldest message: where it had been nobody knows. Where power was lost, nats-server may still have the file of its
+    // place and not the stream, and gives the new consumer that place in the new stream (seen with 2.10).
+    private async Task<INatsJSConsumer> MakeAsync(INatsJSContext context, string stream, ConsumerConfig definition, CancellationToken cancellationToken)
+    {
+        var consumer = await context.CreateOrUpdateConsumerAsync(stream, definition, cancellationToken);
+        if (consumer.Info.Delivered.ConsumerSeq > 0)
+        {
+            HadAPlace(definition.Name!, stream, consumer.Info.Delivered.StreamSeq);
+            await DeleteAsync(context, stream, definition.Name!, cancellationToken);
+            consumer = await context.CreateOrUpdateConsumerAsync(stream, definition, cancellationToken);
+        }
+
+        return consumer;
+    }
+
+    private async Task DeleteAsync(INatsJSContext context, string stream, string name, CancellationToken cancellationToken)
+    {
+        await context.DeleteConsumerAsync(stream, name, cancellationToken);
+        await Task.Delay(Gap, time, cancellationToken);
+    }
+
     // In an interest stream messages are dropped while nobody is interested: there the consumer stays, whatever it skips.
-    private static ulong? Start(INatsJSStream stream, INatsJSConsumer consumer, ulong? asked)
+    private static ulong? UsedAgain(INatsJSStream stream, INatsJSConsumer consumer, ulong? asked)
     {
         var delivered = consumer.Info.Delivered.StreamSeq;
         var last = stream.Info.State.LastSeq;
@@ -109,6 +131,9 @@ internal sealed partial class OpenConsumer(NpgsqlDataSource database, TimeProvid
         return await command.ExecuteScalarAsync(cancellationToken);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "consumer {Consumer} of stream {Stream} was at {Delivered}, but sequences from {Start} on are used again: making it anew from there")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "consumer {Consumer} of stream {Stream} was at {Delivered}, but sequences from {Start} on are used again: making it anew")]
     private partial void BeginningAgain(string consumer, string stream, ulong delivered, ulong start);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "consumer {Consumer} was missing in stream {Stream} and came up at {Delivered}, the place of one before the stream was lost: making it anew")]
+    private partial void HadAPlace(string consumer, string stream, ulong delivered);
 }

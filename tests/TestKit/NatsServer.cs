@@ -42,6 +42,9 @@ public sealed class NatsServer : IAsyncDisposable
     /// <summary><c>kill -9</c>: what was acknowledged and only in the page cache survives, as after a crash of the process.</summary>
     public Task KillAsync() => _process.KillAsync();
 
+    /// <summary>SIGTERM: it writes everything to its store, acknowledgements of the last moments included, and ends.</summary>
+    public Task StopAsync() => _process.TerminateAsync();
+
     /// <summary>Starts it again on the same port and store.</summary>
     public async Task RestartAsync(CancellationToken cancellationToken = default)
     {
@@ -61,6 +64,17 @@ public sealed class NatsServer : IAsyncDisposable
         foreach (var messages in withConsumers ? [copy] : Directory.GetDirectories(copy, "msgs", SearchOption.AllDirectories))
         {
             Copy(messages, Path.Combine(store, Path.GetRelativePath(copy, messages)));
+        }
+    }
+
+    /// <summary>The disk never got the stream itself, and did get the places of its consumers; the server must not run.</summary>
+    public void LoseStream(string name)
+    {
+        var stream = Directory.GetDirectories(Path.Combine(_folder.Path, "jetstream"), name, SearchOption.AllDirectories).Single();
+        Directory.Delete(Path.Combine(stream, "msgs"), recursive: true);
+        foreach (var meta in Directory.GetFiles(stream, "meta.*", SearchOption.AllDirectories))
+        {
+            File.Delete(meta);
         }
     }
 

@@ -204,7 +204,7 @@ public sealed class ResilienceTests
         var worker = await graph.StartWorkerAsync(settings: ShortAckWait);
         await graph.PublishManyAsync("events.x", 10, "1_kept");
         await graph.SettledAsync(10);
-        await graph.Nats.KillAsync();
+        await graph.Nats.StopAsync();
         graph.Nats.CopyStore();
         await graph.Nats.RestartAsync();
         await Wait.UntilAsync(async () =>
@@ -214,7 +214,7 @@ public sealed class ResilienceTests
         }, "the publisher is connected again");
         await graph.SettledAsync(20);
 
-        await graph.Nats.KillAsync();
+        await graph.Nats.StopAsync();
         graph.Nats.RestoreStore(withConsumers: false);
         await graph.Nats.RestartAsync();
         await Wait.UntilAsync(() => worker.Output.Contains("was at 20, but sequences from 11 on are used again", StringComparison.Ordinal), "the consumer is made anew");
@@ -226,5 +226,29 @@ public sealed class ResilienceTests
         Assert.Contains(graph.Receiver.Requests, request => request.Id == "1_new");
         Assert.DoesNotContain(graph.Receiver.Requests, request => request.Headers.ContainsKey("rule-restored"));
         Assert.DoesNotContain("differs", (await worker.HealthAsync()).Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_consumer_whose_place_outlived_its_stream_begins_with_the_new_one()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        await graph.RegisterAsync("all", "events.>", "/all");
+        var worker = await graph.StartWorkerAsync(settings: ShortAckWait);
+        await graph.PublishManyAsync("events.x", 10, "1_old");
+        await graph.SettledAsync(10);
+        await graph.Nats.StopAsync();
+        graph.Nats.LoseStream(DeliveryGraph.Stream);
+        await graph.Nats.RestartAsync();
+
+        await Wait.UntilAsync(async () =>
+        {
+            await graph.CreateStreamAsync();
+            return true;
+        }, "the stream is made anew");
+        await graph.PublishManyAsync("events.x", 10, "1_new");
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count >= 20, "all of the new stream is delivered");
+
+        Assert.Equal(20, graph.Receiver.Requests.Select(request => request.Id).Distinct().Count());
+        Assert.Contains("came up at 10, the place of one before the stream was lost", worker.Output, StringComparison.Ordinal);
     }
 }
