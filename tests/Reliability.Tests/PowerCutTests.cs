@@ -42,7 +42,10 @@ public sealed class PowerCutTests(ITestOutputHelper output)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(4));
         await using var volume = await LoopVolume.CreateAsync(megabytes: 256);
-        await using var graph = await ServiceGraph.StartAsync(natsOptions: new NatsServerOptions { Store = volume.Path, JetStream = jetStream }, cancellationToken: limit.Token);
+        // A stream that is gone is made anew at ConfigService's next look, half a minute apart by default.
+        await using var graph = await ServiceGraph.StartAsync(
+            settings: new Dictionary<string, string?> { ["ConfigService__ProvisionEvery"] = "00:00:03" },
+            natsOptions: new NatsServerOptions { Store = volume.Path, JetStream = jetStream }, cancellationToken: limit.Token);
         var webhook = await graph.RegisterAsync("orders", cancellationToken: limit.Token);
         if (streamIsSynced)
         {
