@@ -105,6 +105,7 @@ public sealed class PublishOutboxTests
     {
         await using var outbox = await Outbox.CreateAsync();
         var relay = await outbox.StartRelayAsync(settings: ("Relay__ScanInterval", "00:00:00.100"));
+        await outbox.StreamingAsync();
         var webhook = await outbox.RegisterAsync("orders");
         await using var late = await outbox.Database.OpenConnectionAsync();
         await using var transaction = await late.BeginTransactionAsync();

@@ -200,8 +200,7 @@ public sealed class ResilienceTests
     {
         await using var graph = await DeliveryGraph.StartAsync();
         await graph.RegisterAsync("all", "events.>", "/all");
-        // A killed nats-server may have forgotten acknowledgements of the last moment: those events come again after AckWait, and are not sent again.
-        var worker = await graph.StartWorkerAsync(settings: ShortAckWait);
+        var worker = await graph.StartWorkerAsync();
         await graph.PublishManyAsync("events.x", 10, "1_kept");
         await graph.SettledAsync(10);
         await graph.Nats.StopAsync();
@@ -233,7 +232,7 @@ public sealed class ResilienceTests
     {
         await using var graph = await DeliveryGraph.StartAsync();
         await graph.RegisterAsync("all", "events.>", "/all");
-        var worker = await graph.StartWorkerAsync(settings: ShortAckWait);
+        var worker = await graph.StartWorkerAsync();
         await graph.PublishManyAsync("events.x", 10, "1_old");
         await graph.SettledAsync(10);
         await graph.Nats.StopAsync();
