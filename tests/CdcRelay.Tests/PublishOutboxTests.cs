@@ -47,6 +47,7 @@ public sealed class PublishOutboxTests
     {
         await using var outbox = await Outbox.CreateAsync();
         var relay = await outbox.StartRelayAsync();
+        await outbox.StreamingAsync();
         var webhook = await outbox.RegisterAsync("orders");
         await outbox.ExecuteAsync($$"""
             DO $do$
