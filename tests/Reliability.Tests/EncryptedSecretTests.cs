@@ -42,7 +42,7 @@ public sealed class EncryptedSecretTests
         await graph.ScalarAsync<int>("UPDATE rule_webhooks SET retry_delay_ms = 200, max_retries = 10 WHERE webhook_id = $1 RETURNING 1", [webhook.Id]);
         await graph.ScalarAsync<int>("UPDATE rule_webhook_secrets SET key_id = 'gone' RETURNING 1", []);
         const string Problem = "secret signing of webhook 1 is encrypted under key gone, which is not in Secrets:Keys of this service";
-        await Wait.UntilAsync(() => graph.Workers[0].Output.Contains(Problem, StringComparison.Ordinal), "the worker names the key", Soon);
+        await graph.Workers[0].SaysAsync(Problem, Soon);
         await Wait.UntilAsync(async () => (await graph.Workers[0].HealthAsync()).Body.Contains("key gone", StringComparison.Ordinal), "so does its readiness");
         await graph.ScalarAsync<string>("""SELECT rule_webhook_publish_nats($1, '{"n": 2}', 'unsigned')::text""", [webhook.Id]);
         await Wait.UntilAsync(

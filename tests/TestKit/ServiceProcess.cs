@@ -122,6 +122,10 @@ public sealed class ServiceProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until its output has this text: what a process has written is read a moment later.</summary>
+    public Task SaysAsync(string text, TimeSpan? deadline = null)
+        => Wait.UntilAsync(() => Output.Contains(text, StringComparison.Ordinal), $"{Name} says \"{text}\"", deadline);
+
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     private ChildProcess Launch() => ChildProcess.Start("dotnet", [_assembly, "--contentRoot", Path.GetDirectoryName(_assembly)!], _environment);

@@ -116,7 +116,7 @@ public sealed class ResilienceTests
         await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count == 1, "the request is in flight");
 
         var first = worker.TerminateAsync();
-        await Wait.UntilAsync(() => worker.Output.Contains("shutting down", StringComparison.Ordinal), "the stop has begun");
+        await worker.SaysAsync("shutting down");
 
         Assert.Equal(0, await worker.TerminateAsync(TimeSpan.FromSeconds(20)));
         await first;
@@ -142,7 +142,7 @@ public sealed class ResilienceTests
 
         Assert.Equal(Events + 500, graph.Receiver.Requests.Count);
         Assert.Equal(Events + 500, graph.Receiver.Requests.DistinctBy(request => request.Id).Count());
-        Assert.All(workers, worker => Assert.Contains("stream WEBHOOKS", worker.Output, StringComparison.Ordinal));
+        await Task.WhenAll(workers.Select(worker => worker.SaysAsync("stream WEBHOOKS")));
     }
 
     [Fact]
@@ -216,7 +216,7 @@ public sealed class ResilienceTests
         await graph.Nats.StopAsync();
         graph.Nats.RestoreStore(withConsumers: false);
         await graph.Nats.RestartAsync();
-        await Wait.UntilAsync(() => worker.Output.Contains("was at 20, but sequences from 11 on are used again", StringComparison.Ordinal), "the consumer is made anew");
+        await worker.SaysAsync("was at 20, but sequences from 11 on are used again");
         await graph.PublishAsync("events.x", "{}", "1_lost3", ("rule-restored", "true"));
         await graph.PublishAsync("events.x", "{}", "1_new");
         await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Any(request => request.Id == "1_new"), "the new one is delivered");
@@ -248,6 +248,6 @@ public sealed class ResilienceTests
         await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count >= 20, "all of the new stream is delivered");
 
         Assert.Equal(20, graph.Receiver.Requests.Select(request => request.Id).Distinct().Count());
-        Assert.Contains("came up at 10, the place of one before the stream was lost", worker.Output, StringComparison.Ordinal);
+        await worker.SaysAsync("came up at 10, the place of one before the stream was lost");
     }
 }
