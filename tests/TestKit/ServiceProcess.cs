@@ -123,8 +123,17 @@ public sealed class ServiceProcess : IAsyncDisposable
     }
 
     /// <summary>Waits until its output has this text: what a process has written is read a moment later.</summary>
-    public Task SaysAsync(string text, TimeSpan? deadline = null)
-        => Wait.UntilAsync(() => Output.Contains(text, StringComparison.Ordinal), $"{Name} says \"{text}\"", deadline);
+    public async Task SaysAsync(string text, TimeSpan? deadline = null)
+    {
+        try
+        {
+            await Wait.UntilAsync(() => Output.Contains(text, StringComparison.Ordinal), $"{Name} says \"{text}\"", deadline);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}; its output:\n{Output}", e);
+        }
+    }
 
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 

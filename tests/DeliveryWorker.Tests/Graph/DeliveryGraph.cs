@@ -12,6 +12,8 @@ internal sealed class DeliveryGraph : IAsyncDisposable
 {
     public const string Stream = "WEBHOOKS";
 
+    private const string Consumer = "delivery-worker";
+
     private readonly List<ServiceProcess> _workers = [];
     private readonly NatsConnection _connection;
 
@@ -107,7 +109,7 @@ internal sealed class DeliveryGraph : IAsyncDisposable
     }
 
     public async Task<ConsumerInfo> ConsumerAsync()
-        => (await JetStream.GetConsumerAsync(Stream, "delivery-worker")).Info;
+        => (await JetStream.GetConsumerAsync(Stream, Consumer)).Info;
 
     /// <summary>Waits until every message is acknowledged.</summary>
     public Task SettledAsync(long messages, TimeSpan? deadline = null) => Wait.UntilAsync(
@@ -118,6 +120,13 @@ internal sealed class DeliveryGraph : IAsyncDisposable
         },
         $"all {messages} messages are acknowledged",
         deadline);
+
+    /// <summary>Stops nats-server when every message is acknowledged and the store knows it.</summary>
+    public async Task StopNatsAsync(long messages)
+    {
+        await SettledAsync(messages);
+        await Nats.StopAsync(Stream, Consumer, messages);
+    }
 
     public async Task<object?> ScalarAsync(string sql, params object[] arguments)
     {

@@ -202,8 +202,7 @@ public sealed class ResilienceTests
         await graph.RegisterAsync("all", "events.>", "/all");
         var worker = await graph.StartWorkerAsync();
         await graph.PublishManyAsync("events.x", 10, "1_kept");
-        await graph.SettledAsync(10);
-        await graph.Nats.StopAsync();
+        await graph.StopNatsAsync(10);
         graph.Nats.CopyStore();
         await graph.Nats.RestartAsync();
         await Wait.UntilAsync(async () =>
@@ -211,9 +210,7 @@ public sealed class ResilienceTests
             await graph.PublishManyAsync("events.x", 10, "1_lost");
             return true;
         }, "the publisher is connected again");
-        await graph.SettledAsync(20);
-
-        await graph.Nats.StopAsync();
+        await graph.StopNatsAsync(20);
         graph.Nats.RestoreStore(withConsumers: false);
         await graph.Nats.RestartAsync();
         await worker.SaysAsync("was at 20, but sequences from 11 on are used again");
@@ -234,8 +231,7 @@ public sealed class ResilienceTests
         await graph.RegisterAsync("all", "events.>", "/all");
         var worker = await graph.StartWorkerAsync();
         await graph.PublishManyAsync("events.x", 10, "1_old");
-        await graph.SettledAsync(10);
-        await graph.Nats.StopAsync();
+        await graph.StopNatsAsync(10);
         graph.Nats.LoseStream(DeliveryGraph.Stream);
         await graph.Nats.RestartAsync();
 
