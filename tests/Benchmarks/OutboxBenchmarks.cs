@@ -18,6 +18,7 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
     private const int PerTransaction = 10;
     private const int LoadBlock = 10_000;
     private const int PurgedPerSecond = 20_000;
+    private const int PoisonIn = 100;
 
     private static readonly string Payload = $$"""{"data": "{{new string('x', 1000)}}"}""";
 
@@ -32,9 +33,10 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
     private readonly NpgsqlDataSource _database;
     private readonly ServiceProcess _relay;
     private readonly int _webhookId;
+    private readonly int _homelessId;
 
-    private OutboxBenchmarks(PostgresServer postgres, NatsServer nats, NpgsqlDataSource database, ServiceProcess relay, int webhookId)
-        => (_postgres, _nats, _database, _relay, _webhookId) = (postgres, nats, database, relay, webhookId);
+    private OutboxBenchmarks(PostgresServer postgres, NatsServer nats, NpgsqlDataSource database, ServiceProcess relay, int webhookId, int homelessId)
+        => (_postgres, _nats, _database, _relay, _webhookId, _homelessId) = (postgres, nats, database, relay, webhookId, homelessId);
 
     public static async Task<OutboxBenchmarks> StartAsync()
     {
@@ -53,17 +55,14 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         var database = NpgsqlDataSource.Create(connectionString);
         var relay = await ServiceProcess.StartAsync(
             "CdcRelay", new Dictionary<string, string?> { ["ConnectionStrings__rules"] = connectionString, ["ConnectionStrings__nats"] = nats.Url });
-        await using var register = database.CreateCommand("SELECT rule_webhook_register('bench', 'https://example.com/hook')");
-        var webhookId = (int)(await register.ExecuteScalarAsync())!;
-        await using var enable = database.CreateCommand("SELECT rule_webhook_enable_nats($1, NULL, 'nats')");
-        enable.Parameters.Add(new() { Value = webhookId });
-        await enable.ExecuteNonQueryAsync();
+        var webhookId = await RegisterAsync(database, "bench", subject: null);
+        var homelessId = await RegisterAsync(database, "homeless", "elsewhere.bench");
         await using var bare = database.CreateCommand("""
             CREATE TABLE bench_bare (LIKE rule_nats_publish_history INCLUDING DEFAULTS INCLUDING INDEXES) WITH (fillfactor = 45);
             CREATE SEQUENCE bench_bare_id
             """);
         await bare.ExecuteNonQueryAsync();
-        return new(postgres, nats, database, relay, webhookId);
+        return new(postgres, nats, database, relay, webhookId, homelessId);
     }
 
     public IEnumerable<Row> Rows() =>
@@ -76,6 +75,7 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         PgBenchRow(100),
         new("Time of a publish in SQL, 500/s asked, relay and NATS stopped (bare: running)", null, OutageAsync, StatementsAsync),
         new("Time of a publish in SQL, 500/s asked, while a purge runs (bare: none)", null, PurgeAsync, StatementsAsync),
+        new("SQL publish, 100 a transaction, one of them without a stream (bare: none)", 0.9, time => GoodRowsAsync(time, _homelessId), time => GoodRowsAsync(time, _webhookId)),
     ];
 
     public async ValueTask DisposeAsync()
@@ -84,6 +84,18 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         await _database.DisposeAsync();
         await _nats.DisposeAsync();
         await _postgres.DisposeAsync();
+    }
+
+    private static async Task<int> RegisterAsync(NpgsqlDataSource database, string name, string? subject)
+    {
+        await using var register = database.CreateCommand("SELECT rule_webhook_register($1, 'https://example.com/hook')");
+        register.Parameters.Add(new() { Value = name });
+        var webhookId = (int)(await register.ExecuteScalarAsync())!;
+        await using var enable = database.CreateCommand("SELECT rule_webhook_enable_nats($1, $2::text, 'nats')");
+        enable.Parameters.Add(new() { Value = webhookId });
+        enable.Parameters.Add(new() { Value = (object?)subject ?? DBNull.Value });
+        await enable.ExecuteNonQueryAsync();
+        return webhookId;
     }
 
     private async Task<Run> RunAsync(TimeSpan time, int perTransaction, int? perSecond)
@@ -145,6 +157,32 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         return run;
     }
 
+    // Committed and stored; what has no stream waits, and is not counted.
+    private async Task<Run> GoodRowsAsync(TimeSpan time, int hundredth)
+    {
+        var before = await NewestAsync();
+        var clock = Stopwatch.StartNew();
+        var published = await Task.WhenAll(Enumerable.Range(0, Writers).Select(async _ =>
+        {
+            await using var command = _database.CreateCommand(
+                "SELECT count(rule_webhook_publish_nats(CASE WHEN n = 1 THEN $1 ELSE $2 END, $3::jsonb)) FROM generate_series(1, $4) AS n");
+            command.Parameters.Add(new() { Value = hundredth });
+            command.Parameters.Add(new() { Value = _webhookId });
+            command.Parameters.Add(new() { Value = Payload });
+            command.Parameters.Add(new() { Value = PoisonIn });
+            var good = 0;
+            while (clock.Elapsed < time)
+            {
+                await command.ExecuteNonQueryAsync();
+                good += PoisonIn - 1;
+            }
+
+            return good;
+        }));
+        await StoredAsync(before);
+        return Run.Of(published.Sum(), clock.Elapsed, await LatenciesAsync(before));
+    }
+
     // Calls that are a day over their time, which the relay's own purge has not come to: as many as go in the time.
     private async Task<Run> PurgeAsync(TimeSpan time)
     {
@@ -174,8 +212,9 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
     private Task StoredAsync(long after) => Wait.UntilAsync(
         async () =>
         {
-            await using var pending = _database.CreateCommand("SELECT NOT EXISTS (SELECT FROM rule_nats_publish_history WHERE publish_id > $1 AND state <> 'stored')");
+            await using var pending = _database.CreateCommand("SELECT NOT EXISTS (SELECT FROM rule_nats_publish_history WHERE publish_id > $1 AND webhook_id = $2 AND state <> 'stored')");
             pending.Parameters.Add(new() { Value = after });
+            pending.Parameters.Add(new() { Value = _webhookId });
             return (bool)(await pending.ExecuteScalarAsync())!;
         },
         "every event is stored",
