@@ -68,7 +68,7 @@ internal sealed class RelayOptions
     [Range(typeof(TimeSpan), "00:00:00.01", "00:00:10")]
     public TimeSpan ConfirmInterval { get; set; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Between two calls of <c>rule_nats_history_maintain</c> and <c>rule_webhook_purge_expired</c>. Default 1 minute; without them rows end in the default partition, and finished calls and attempts stay for ever.</summary>
+    /// <summary>Between two calls of <c>rule_nats_history_maintain</c> and <c>rule_webhook_purge_expired</c>. Default 1 minute; without them rows end in the default partition, and finished calls and attempts stay for ever. A purge of more than fits in between goes on after the next call.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
     public TimeSpan MaintainInterval { get; set; } = TimeSpan.FromMinutes(1);
 }

@@ -221,7 +221,7 @@ public sealed class FaultTests
         await using var command = connection.CreateCommand();
         command.CommandText = $$"""SET synchronous_commit = on; SELECT rule_webhook_publish_nats({{webhook}}, '{"n": 2}')""";
         var committing = command.ExecuteNonQueryAsync();
-        await Wait.UntilAsync(() => relay.Output.Contains("is committed and still not visible", StringComparison.Ordinal), "the relay has the event and holds it back");
+        await relay.SaysAsync("is committed and still not visible");
         Assert.False(committing.IsCompleted);
         Assert.Single(await outbox.ReadStreamAsync());
         await outbox.ExecuteAsync("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");

@@ -29,6 +29,11 @@ internal sealed partial class RelayTerm(
     private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan RetryIdle = TimeSpan.FromSeconds(1);
 
+    // Rows deleted at once; the pause that follows is so many times as long as that took, up to a limit, since more have to go than come.
+    private const int PurgeBatch = 500;
+    private const int PurgePause = 9;
+    private static readonly TimeSpan LongestPurgePause = TimeSpan.FromMilliseconds(200);
+
     // Set once it is known whether a slot brings rows. The scan waits for that: what an intact slot is about to bring, in the order of its
     // commits, must not be published beside it.
     private readonly TaskCompletionSource _slotSought = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -160,12 +165,13 @@ internal sealed partial class RelayTerm(
     {
         while (true)
         {
+            var started = time.GetTimestamp();
             try
             {
                 await using var command = dataSource.CreateCommand("SELECT rule_nats_history_maintain()");
                 var report = (string)(await command.ExecuteScalarAsync(cancellationToken))!;
                 Maintained(report);
-                await PurgeAsync(cancellationToken);
+                await PurgeAsync(started, cancellationToken);
             }
             catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled)
             {
@@ -173,24 +179,33 @@ internal sealed partial class RelayTerm(
                 NotMaintained(e);
             }
 
-            await Task.Delay(options.Value.MaintainInterval, time, cancellationToken);
+            await Task.Delay(Longer(options.Value.MaintainInterval - time.GetElapsedTime(started), TimeSpan.Zero), time, cancellationToken);
         }
     }
 
-    // Each batch is a transaction of its own: nobody waits long for a row, and vacuum may follow.
-    private async Task PurgeAsync(CancellationToken cancellationToken)
+    // Short transactions, and pauses between them: whoever publishes meanwhile is not to notice, and vacuum may follow. A backlog is left to the next
+    // turn when this one is over: partitions have to be made in time.
+    private async Task PurgeAsync(long started, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand("SELECT p::text, (p ->> 'more')::boolean FROM rule_webhook_purge_expired() AS p");
-        bool more;
-        do
+        await using var command = dataSource.CreateCommand("SELECT p::text, (p ->> 'more')::boolean FROM rule_webhook_purge_expired($1) AS p");
+        command.Parameters.Add(new() { Value = PurgeBatch });
+        while (time.GetElapsedTime(started) < options.Value.MaintainInterval)
         {
-            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-            await reader.ReadAsync(cancellationToken);
-            var report = reader.GetString(0);
-            more = reader.GetBoolean(1);
-            Purged(report);
+            var began = time.GetTimestamp();
+            await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
+            {
+                await reader.ReadAsync(cancellationToken);
+                var report = reader.GetString(0);
+                Purged(report);
+                if (!reader.GetBoolean(1))
+                {
+                    return;
+                }
+            }
+
+            var pause = time.GetElapsedTime(began) * PurgePause;
+            await Task.Delay(pause < LongestPurgePause ? pause : LongestPurgePause, time, cancellationToken);
         }
-        while (more);
     }
 
     private async Task MeasureAsync(CancellationToken cancellationToken)
