@@ -58,9 +58,10 @@ public sealed class ConfigurationMoveTests(SharedGraph shared)
         Assert.Equal(published, first.Union(second).Count());
         Assert.Equal(0, await Graph.ScalarAsync<long>("SELECT count(*) FROM rule_nats_publish_history WHERE webhook_id = $1 AND state = 'refused'", [webhook]));
 
-        // Those that the worker had not taken from the second server before it went are there still.
+        // Those that the worker had not taken from the second server before it went are there still; what was on its way comes again after AckWait, a minute.
         await MoveAsync(b);
-        await Graph.Receiver.WaitForAsync(receiver => receiver.At(Path).Select(request => request.Id).Distinct().Count() == published, "every event is delivered");
+        await Graph.Receiver.WaitForAsync(
+            receiver => receiver.At(Path).Select(request => request.Id).Distinct().Count() == published, "every event is delivered", TimeSpan.FromSeconds(90));
         // What the worker had in hand from one server while the other brought it may have been sent twice, with the same id.
         Assert.InRange(Graph.Receiver.At(Path).Count(), published, published + MostInHand);
     }

@@ -200,7 +200,7 @@ public sealed class ResilienceTests
     {
         await using var graph = await DeliveryGraph.StartAsync();
         await graph.RegisterAsync("all", "events.>", "/all");
-        var worker = await graph.StartWorkerAsync();
+        var worker = await graph.StartWorkerAsync(settings: ShortAckWait);
         await graph.PublishManyAsync("events.x", 10, "1_kept");
         await graph.StopNatsAsync(10);
         graph.Nats.CopyStore();
@@ -229,7 +229,7 @@ public sealed class ResilienceTests
     {
         await using var graph = await DeliveryGraph.StartAsync();
         await graph.RegisterAsync("all", "events.>", "/all");
-        var worker = await graph.StartWorkerAsync();
+        var worker = await graph.StartWorkerAsync(settings: ShortAckWait);
         await graph.PublishManyAsync("events.x", 10, "1_old");
         await graph.StopNatsAsync(10);
         graph.Nats.LoseStream(DeliveryGraph.Stream);
