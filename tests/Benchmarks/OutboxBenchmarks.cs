@@ -15,12 +15,16 @@ namespace RuleEngineNats.Benchmarks;
 internal sealed class OutboxBenchmarks : IAsyncDisposable
 {
     private const int Writers = 4;
-    private const int PerTransaction = 10;
+    private const int Tens = 10;
+    private const int TensClients = 8;
     private const int LoadBlock = 10_000;
     private const int PurgedPerSecond = 20_000;
     private const int PoisonIn = 100;
 
     private static readonly string Payload = $$"""{"data": "{{new string('x', 1000)}}"}""";
+
+    // What the load block of RFC-0007 publishes.
+    private static readonly string ShortPayload = """{"index": 10000, "timestamp": "2026-01-01T00:00:00.000000+00:00"}""";
 
     // The columns that a publish fills, into a table with the history's columns and indexes and nothing else.
     private static readonly string BareInsert = $"""
@@ -72,8 +76,9 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
 
     public IEnumerable<Row> Rows() =>
     [
-        new("SQL publish, 10 a transaction, 4 writers, committed and stored", null, time => RunAsync(time, PerTransaction, perSecond: null)),
-        new("SQL publish, one a transaction, 1,000/s asked, commit to PubAck", null, time => RunAsync(time, 1, perSecond: 1000)),
+        new("SQL publish, 10 a transaction, payload of the load block, committed and stored", null, time => TensAsync(time, ShortPayload)),
+        new("SQL publish, 10 a transaction, payload of 1 KB, committed and stored", null, time => TensAsync(time, Payload)),
+        new("SQL publish, one a transaction, 1,000/s asked, commit to PubAck", null, ThousandAsync),
         new("RFC-0007 load block, 10,000 calls in one DO, committed", null, async _ => (await LoadBlockAsync()).Committed),
         new("RFC-0007 load block, 10,000 calls in one DO, commit to all stored", null, async _ => (await LoadBlockAsync()).Stored),
         PgBenchRow(16),
@@ -103,14 +108,25 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         return webhookId;
     }
 
-    private async Task<Run> RunAsync(TimeSpan time, int perTransaction, int? perSecond)
+    private async Task<Run> ThousandAsync(TimeSpan time)
     {
         var before = await NewestAsync();
         var clock = Stopwatch.StartNew();
-        var published = await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => WriteAsync(clock, time, perTransaction, perSecond / (double)Writers)));
+        var published = await WriteAllAsync(clock, time, perSecond: 1000);
         await StoredAsync(before);
         var elapsed = clock.Elapsed;
-        return Run.Of(published.Sum(), elapsed, await LatenciesAsync(before));
+        return Run.Of(published, elapsed, await LatenciesAsync(before));
+    }
+
+    private async Task<Run> TensAsync(TimeSpan time, string payload)
+    {
+        var before = await NewestAsync();
+        var clock = Stopwatch.StartNew();
+        var perSecond = await PgBench.RunAsync(
+            _database.ConnectionString, $"SELECT count(rule_webhook_publish_nats({_webhookId}, '{payload}'::jsonb)) FROM generate_series(1, {Tens});", TensClients, time);
+        await StoredAsync(before);
+        var elapsed = clock.Elapsed;
+        return Run.Of((int)(perSecond * Tens * time.TotalSeconds), elapsed, await LatenciesAsync(before));
     }
 
     private async Task<(Run Committed, Run Stored)> LoadBlockAsync()
@@ -146,8 +162,8 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
     {
         var clock = Stopwatch.StartNew();
         var times = new ConcurrentBag<double>();
-        var published = await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => WriteAsync(clock, time, 1, 500 / (double)Writers, times)));
-        return Run.Of(published.Sum(), clock.Elapsed, times);
+        var published = await WriteAllAsync(clock, time, perSecond: 500, times);
+        return Run.Of(published, clock.Elapsed, times);
     }
 
     private async Task<Run> OutageAsync(TimeSpan time)
@@ -231,19 +247,22 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         "every event is stored",
         TimeSpan.FromMinutes(5));
 
-    private async Task<int> WriteAsync(Stopwatch clock, TimeSpan time, int perTransaction, double? perSecond, ConcurrentBag<double>? times = null)
+    private async Task<int> WriteAllAsync(Stopwatch clock, TimeSpan time, double perSecond, ConcurrentBag<double>? times = null)
+        => (await Task.WhenAll(Enumerable.Range(0, Writers).Select(_ => WriteAsync(clock, time, perSecond / Writers, times)))).Sum();
+
+    // Open loop: the next one is due whether the last one took long or not.
+    private async Task<int> WriteAsync(Stopwatch clock, TimeSpan time, double perSecond, ConcurrentBag<double>? times)
     {
         await using var connection = await _database.OpenConnectionAsync();
-        await using var command = new NpgsqlCommand("SELECT count(rule_webhook_publish_nats($1, $2::jsonb)) FROM generate_series(1, $3)", connection)
+        await using var command = new NpgsqlCommand("SELECT rule_webhook_publish_nats($1, $2::jsonb)", connection)
         {
-            Parameters = { new() { Value = _webhookId }, new() { Value = Payload }, new() { Value = perTransaction } },
+            Parameters = { new() { Value = _webhookId }, new() { Value = Payload } },
         };
         await command.PrepareAsync();
         var count = 0;
         while (clock.Elapsed < time)
         {
-            // Open loop: the next one is due whether the last one took long or not.
-            if (perSecond is { } rate && TimeSpan.FromSeconds(count / rate) - clock.Elapsed is var early && early > TimeSpan.Zero)
+            if (TimeSpan.FromSeconds(count / perSecond) - clock.Elapsed is var early && early > TimeSpan.Zero)
             {
                 await Task.Delay(early);
             }
@@ -251,7 +270,7 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
             var began = Stopwatch.GetTimestamp();
             await command.ExecuteNonQueryAsync();
             times?.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
-            count += perTransaction;
+            count++;
         }
 
         return count;
