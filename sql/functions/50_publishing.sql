@@ -93,124 +93,178 @@ END $$;
 COMMENT ON FUNCTION rule_webhook_call_again(integer, text, text, jsonb, bigint, interval) IS
 'Internal: the call row of a message_id that may be used again. A finished one begins anew; one that is still to be sent stays, and is error 23505 when its body is another.';
 
--- What rule_webhook_publish_nats and rule_webhook_call_unified do. Its cost is that of the statements in it: the common way is one look-up and
--- one INSERT, and everything between is an expression.
+-- A webhook that changes writes its own row; a change that may concern all of them waits for those and keeps later ones out until its commit.
+CREATE OR REPLACE FUNCTION rule_nats_routes_renew(p_webhook_id integer DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF p_webhook_id IS NULL THEN
+        LOCK TABLE rule_nats_routes IN SHARE ROW EXCLUSIVE MODE;
+    END IF;
+    INSERT INTO rule_nats_routes AS r (webhook_id, subject, config_id, stream_name, unified, database_id, answer)
+    SELECT w.webhook_id, w.nats_subject, c.config_id, c.stream_name, coalesce(w.publish_mode = 'nats', false), s.database_id,
+           jsonb_build_object('success', true, 'webhook_name', w.webhook_name, 'subject', w.nats_subject, 'stream', c.stream_name,
+                              'sequence', NULL, 'duplicate', false, 'state', 'pending')
+      FROM rule_webhooks w
+      JOIN rule_nats_relay_state s ON s.relay_name = 'default'
+      LEFT JOIN rule_nats_config c ON CASE WHEN w.nats_config_id IS NULL THEN c.config_name = 'default' ELSE c.config_id = w.nats_config_id END
+     WHERE w.nats_enabled AND w.nats_subject IS NOT NULL AND (p_webhook_id IS NULL OR w.webhook_id = p_webhook_id)
+    ON CONFLICT (webhook_id) DO UPDATE
+       SET subject = EXCLUDED.subject, config_id = EXCLUDED.config_id, stream_name = EXCLUDED.stream_name, unified = EXCLUDED.unified,
+           database_id = EXCLUDED.database_id, answer = EXCLUDED.answer
+     WHERE r IS DISTINCT FROM EXCLUDED;
+    DELETE FROM rule_nats_routes r USING rule_webhooks w
+     WHERE w.webhook_id = r.webhook_id AND (p_webhook_id IS NULL OR w.webhook_id = p_webhook_id)
+       AND (w.nats_enabled IS NOT TRUE OR w.nats_subject IS NULL);
+END $$;
+COMMENT ON FUNCTION rule_nats_routes_renew(integer) IS 'Internal: derives the rows of rule_nats_routes again, of one webhook or (null) of all.';
+
+CREATE OR REPLACE FUNCTION rule_nats_routes_follow() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'rule_webhooks' THEN
+        PERFORM rule_nats_routes_renew(NEW.webhook_id);
+    ELSE
+        PERFORM rule_nats_routes_renew();
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION rule_nats_routes_follow() IS 'Keeps rule_nats_routes right when what it is derived from changes.';
+CREATE OR REPLACE TRIGGER rule_nats_routes_of_new AFTER INSERT ON rule_webhooks
+    FOR EACH ROW WHEN (NEW.nats_enabled) EXECUTE FUNCTION rule_nats_routes_follow();
+CREATE OR REPLACE TRIGGER rule_nats_routes_of_changed AFTER UPDATE ON rule_webhooks
+    FOR EACH ROW WHEN ((OLD.webhook_name, OLD.nats_enabled, OLD.nats_subject, OLD.nats_config_id, OLD.publish_mode)
+        IS DISTINCT FROM (NEW.webhook_name, NEW.nats_enabled, NEW.nats_subject, NEW.nats_config_id, NEW.publish_mode))
+    EXECUTE FUNCTION rule_nats_routes_follow();
+CREATE OR REPLACE TRIGGER rule_nats_routes_of_default AFTER INSERT ON rule_nats_config
+    FOR EACH ROW WHEN (NEW.config_name = 'default') EXECUTE FUNCTION rule_nats_routes_follow();
+CREATE OR REPLACE TRIGGER rule_nats_routes_of_default_gone AFTER DELETE ON rule_nats_config
+    FOR EACH ROW WHEN (OLD.config_name = 'default') EXECUTE FUNCTION rule_nats_routes_follow();
+CREATE OR REPLACE TRIGGER rule_nats_routes_of_config AFTER UPDATE ON rule_nats_config
+    FOR EACH ROW WHEN ((OLD.config_name, OLD.stream_name) IS DISTINCT FROM (NEW.config_name, NEW.stream_name)) EXECUTE FUNCTION rule_nats_routes_follow();
+CREATE OR REPLACE TRIGGER rule_nats_routes_of_database AFTER UPDATE OF database_id ON rule_nats_relay_state
+    FOR EACH ROW EXECUTE FUNCTION rule_nats_routes_follow();
+SELECT rule_nats_routes_renew();
+
+-- What rule_webhook_publish_nats and rule_webhook_call_unified do. In a transaction of its own a publish pays for every expression and every
+-- statement here once more, to make it ready: the common way has two statements and as few expressions as can be.
 CREATE OR REPLACE FUNCTION rule_nats_accept_event(
     p_webhook_id integer, p_payload jsonb, p_message_id text, p_headers jsonb, p_triggered_by text, p_rule_execution_id bigint, p_traceparent text,
     p_unified boolean)
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_start timestamptz := clock_timestamp();
+    v_text text := CASE WHEN pg_column_size(p_payload #> '{}') <= 4096 THEN p_payload::text END;
+    v_subject text;
+    v_config_id integer;
+    v_stream text;
+    v_unified boolean;
+    v_database_id text;
+    v_answer jsonb;
     v_name text;
     v_enabled boolean;
     v_mode text;
     v_nats_enabled boolean;
-    v_subject text;
     v_keep interval;
     v_grace interval;
-    v_config_id integer;
-    v_stream text;
-    v_database text;
-    v_text text;
     v_trace text;
     v_hash bytea;
-    v_xid xid8;
     v_publish_id bigint;
     v_event_id text;
     v_call_id bigint;
-    v_nats jsonb;
 BEGIN
-    SELECT w.webhook_name, w.enabled, w.publish_mode, w.nats_enabled, w.nats_subject, coalesce(w.deduplicate_for, '0'), w.queue_grace, c.config_id, c.stream_name,
-           CASE WHEN p_message_id IS NULL THEN (SELECT r.database_id || current_database() FROM rule_nats_relay_state r WHERE r.relay_name = 'default') END
-      INTO v_name, v_enabled, v_mode, v_nats_enabled, v_subject, v_keep, v_grace, v_config_id, v_stream, v_database
-      FROM rule_webhooks w LEFT JOIN rule_nats_config c ON c.config_id = w.nats_config_id
-     WHERE w.webhook_id = p_webhook_id;
-    IF NOT p_unified THEN
-        v_mode := 'nats';
-    ELSIF v_name IS NULL THEN
-        RAISE EXCEPTION 'Webhook not found' USING ERRCODE = 'P0002';
-    ELSIF v_mode IS NULL THEN
-        RAISE EXCEPTION 'Invalid publish_mode: %', v_mode USING ERRCODE = '22023';
-    ELSIF v_mode <> 'nats' AND v_enabled IS NOT TRUE THEN
-        RAISE EXCEPTION 'Webhook is disabled: %', v_name USING ERRCODE = '55000';
-    END IF;
-    v_text := rule_nats_payload_text(p_payload);
-    v_trace := rule_nats_traceparent(p_traceparent);
-    IF p_message_id !~ '^[!-~]{1,128}$' THEN
-        PERFORM rule_nats_message_id_check(p_message_id);
-    END IF;
-    IF p_headers IS NOT NULL THEN
-        PERFORM rule_webhook_headers_check(p_headers, true);
-    END IF;
-    IF length(p_triggered_by) > 255 THEN
-        RAISE EXCEPTION 'triggered_by: % characters, the limit is 255', length(p_triggered_by) USING ERRCODE = '54000';
-    END IF;
+    SELECT r.subject, r.config_id, r.stream_name, r.unified, r.database_id, r.answer
+      INTO v_subject, v_config_id, v_stream, v_unified, v_database_id, v_answer
+      FROM rule_nats_routes r WHERE r.webhook_id = p_webhook_id;
 
-    IF v_mode = 'queue' THEN
-        v_event_id := CASE WHEN p_message_id IS NULL THEN 'evt_' || replace(gen_random_uuid()::text, '-', '') ELSE rule_nats_msg_id(p_webhook_id, p_message_id) END;
-        INSERT INTO rule_webhook_calls AS c (webhook_id, payload, event_id, rule_name, rule_execution_id, request_headers, trace_parent)
-        VALUES (p_webhook_id, p_payload, v_event_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
-        ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
-        IF v_call_id IS NULL THEN
-            RETURN jsonb_build_object('success', true, 'queue', rule_webhook_first_call(p_webhook_id, p_message_id, v_event_id, v_text));
-        END IF;
-        RETURN jsonb_build_object('success', true, 'queue', jsonb_build_object(
-            'success', true, 'queue_id', v_call_id, 'call_id', v_call_id, 'status', 'pending', 'duplicate', false));
-    END IF;
-
-    IF v_nats_enabled IS NOT TRUE THEN
-        RAISE EXCEPTION 'Webhook not found or NATS not enabled' USING ERRCODE = 'P0002';
-    ELSIF v_subject IS NULL THEN
-        RAISE EXCEPTION 'NATS subject not configured' USING ERRCODE = '55000';
-    ELSIF v_config_id IS NULL THEN
-        SELECT c.config_id, c.stream_name INTO v_config_id, v_stream FROM rule_nats_config c WHERE c.config_name = 'default';
-    END IF;
-    v_hash := sha256(convert_to(v_text, 'UTF8'));
-
-    -- The transaction id comes first: whoever scans up to it is then sure to see this row.
-    v_xid := pg_current_xact_id();
-    v_publish_id := nextval('rule_nats_publish_history_publish_id_seq');
-    IF p_message_id IS NULL THEN
-        v_event_id := 'p' || left(md5(v_database), 12) || '_' || v_publish_id;
+    -- Nothing to check, to refuse or to remember: the payload is short and harmless (see rule_nats_payload_text) and all there is.
+    IF v_unified >= p_unified AND p_message_id IS NULL AND p_headers IS NULL AND p_traceparent IS NULL
+       AND coalesce(current_setting('rule.traceparent', true), '') = '' AND coalesce(length(p_triggered_by), 0) <= 255 AND v_text <> 'null'
+       AND (octet_length(v_text) < 130 OR (v_text !~ '\d{200}' AND NOT jsonb_path_exists(p_payload, 'strict $.**{64} ? (@.type() == "array" || @.type() == "object")'))) THEN
+        -- The transaction id comes first: whoever scans up to it is then sure to see this row.
+        v_publish_id := nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'rule_nats_publish_history_publish_id_seq'::regclass END);
+        v_event_id := 'p' || left(md5(v_database_id || current_database()), 12) || '_' || v_publish_id;
     ELSE
-        v_event_id := rule_nats_msg_id(p_webhook_id, p_message_id);
-        IF v_keep > interval '0' THEN
-            -- Two transactions with the same id meet here: the second waits for the first.
-            INSERT INTO rule_nats_message_keys AS k (webhook_id, message_id, body_sha256, publish_id, expires_at)
-            VALUES (p_webhook_id, p_message_id, v_hash, v_publish_id, clock_timestamp() + v_keep)
-            ON CONFLICT (webhook_id, message_id) DO UPDATE
-               SET body_sha256 = EXCLUDED.body_sha256, publish_id = EXCLUDED.publish_id, expires_at = EXCLUDED.expires_at
-             WHERE k.expires_at <= clock_timestamp()
-                OR EXISTS (SELECT FROM rule_nats_publish_history h WHERE h.publish_id = k.publish_id AND h.state = 'refused');
-            IF NOT FOUND THEN
-                RETURN rule_nats_first_result(p_webhook_id, p_message_id, v_hash, v_start, CASE WHEN p_unified THEN v_mode END);
+        SELECT w.webhook_name, w.enabled, w.publish_mode, w.nats_enabled, coalesce(w.deduplicate_for, '0'), w.queue_grace
+          INTO v_name, v_enabled, v_mode, v_nats_enabled, v_keep, v_grace
+          FROM rule_webhooks w WHERE w.webhook_id = p_webhook_id;
+        IF NOT p_unified THEN
+            v_mode := 'nats';
+        ELSIF v_name IS NULL THEN
+            RAISE EXCEPTION 'Webhook not found' USING ERRCODE = 'P0002';
+        ELSIF v_mode IS NULL THEN
+            RAISE EXCEPTION 'Invalid publish_mode: %', v_mode USING ERRCODE = '22023';
+        ELSIF v_mode <> 'nats' AND v_enabled IS NOT TRUE THEN
+            RAISE EXCEPTION 'Webhook is disabled: %', v_name USING ERRCODE = '55000';
+        END IF;
+        v_text := rule_nats_payload_text(p_payload);
+        v_trace := rule_nats_traceparent(p_traceparent);
+        IF p_message_id !~ '^[!-~]{1,128}$' THEN
+            PERFORM rule_nats_message_id_check(p_message_id);
+        END IF;
+        IF p_headers IS NOT NULL THEN
+            PERFORM rule_webhook_headers_check(p_headers, true);
+        END IF;
+        IF length(p_triggered_by) > 255 THEN
+            RAISE EXCEPTION 'triggered_by: % characters, the limit is 255', length(p_triggered_by) USING ERRCODE = '54000';
+        END IF;
+
+        IF v_mode = 'queue' THEN
+            v_event_id := CASE WHEN p_message_id IS NULL THEN 'evt_' || replace(gen_random_uuid()::text, '-', '') ELSE rule_nats_msg_id(p_webhook_id, p_message_id) END;
+            INSERT INTO rule_webhook_calls AS c (webhook_id, payload, event_id, rule_name, rule_execution_id, request_headers, trace_parent)
+            VALUES (p_webhook_id, p_payload, v_event_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
+            ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
+            IF v_call_id IS NULL THEN
+                RETURN jsonb_build_object('success', true, 'queue', rule_webhook_first_call(p_webhook_id, p_message_id, v_event_id, v_text));
+            END IF;
+            RETURN jsonb_build_object('success', true, 'queue', jsonb_build_object(
+                'success', true, 'queue_id', v_call_id, 'call_id', v_call_id, 'status', 'pending', 'duplicate', false));
+        ELSIF v_nats_enabled IS NOT TRUE THEN
+            RAISE EXCEPTION 'Webhook not found or NATS not enabled' USING ERRCODE = 'P0002';
+        ELSIF v_subject IS NULL THEN
+            RAISE EXCEPTION 'NATS subject not configured' USING ERRCODE = '55000';
+        END IF;
+
+        v_publish_id := nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'rule_nats_publish_history_publish_id_seq'::regclass END);
+        IF p_message_id IS NULL THEN
+            v_event_id := 'p' || left(md5(v_database_id || current_database()), 12) || '_' || v_publish_id;
+        ELSE
+            v_event_id := rule_nats_msg_id(p_webhook_id, p_message_id);
+            IF v_keep > interval '0' THEN
+                v_hash := sha256(convert_to(v_text, 'UTF8'));
+                -- Two transactions with the same id meet here: the second waits for the first.
+                INSERT INTO rule_nats_message_keys AS k (webhook_id, message_id, body_sha256, publish_id, expires_at)
+                VALUES (p_webhook_id, p_message_id, v_hash, v_publish_id, clock_timestamp() + v_keep)
+                ON CONFLICT (webhook_id, message_id) DO UPDATE
+                   SET body_sha256 = EXCLUDED.body_sha256, publish_id = EXCLUDED.publish_id, expires_at = EXCLUDED.expires_at
+                 WHERE k.expires_at <= clock_timestamp()
+                    OR EXISTS (SELECT FROM rule_nats_publish_history h WHERE h.publish_id = k.publish_id AND h.state = 'refused');
+                IF NOT FOUND THEN
+                    RETURN rule_nats_first_result(p_webhook_id, p_message_id, v_hash, v_start, CASE WHEN p_unified THEN v_mode END);
+                END IF;
+            END IF;
+        END IF;
+        IF v_mode = 'both' THEN
+            -- One event, two paths: the call waits while JetStream is expected to deliver first. Who leases the row first, sends.
+            INSERT INTO rule_webhook_calls AS c (webhook_id, payload, scheduled_at, event_id, subject, publish_id, rule_name, rule_execution_id, request_headers, trace_parent)
+            VALUES (p_webhook_id, p_payload, clock_timestamp() + v_grace, v_event_id, v_subject, v_publish_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
+            ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
+            IF v_call_id IS NULL THEN
+                v_call_id := rule_webhook_call_again(p_webhook_id, p_message_id, v_event_id, p_payload, v_publish_id, v_grace);
             END IF;
         END IF;
     END IF;
 
-    IF v_mode = 'both' THEN
-        -- One event, two paths: the call waits while JetStream is expected to deliver first. Who leases the row first, sends.
-        INSERT INTO rule_webhook_calls AS c (webhook_id, payload, scheduled_at, event_id, subject, publish_id, rule_name, rule_execution_id, request_headers, trace_parent)
-        VALUES (p_webhook_id, p_payload, clock_timestamp() + v_grace, v_event_id, v_subject, v_publish_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
-        ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
-        IF v_call_id IS NULL THEN
-            v_call_id := rule_webhook_call_again(p_webhook_id, p_message_id, v_event_id, p_payload, v_publish_id, v_grace);
-        END IF;
-    END IF;
     INSERT INTO rule_nats_publish_history (publish_id, webhook_id, subject, payload, headers, message_id, triggered_by, rule_execution_id, stream_name,
-                                           body_sha256, nats_msg_id, config_id, call_id, trace_parent, enqueued_xid)
+                                           body_sha256, nats_msg_id, config_id, call_id, trace_parent)
     VALUES (v_publish_id, p_webhook_id, v_subject, p_payload, p_headers, p_message_id, coalesce(p_triggered_by, session_user), p_rule_execution_id, v_stream,
-            v_hash, v_event_id, v_config_id, v_call_id, v_trace, v_xid);
-    v_nats := jsonb_build_object('success', true, 'webhook_name', v_name, 'subject', v_subject, 'stream', v_stream, 'sequence', NULL, 'duplicate', false,
-        'latency_ms', round(extract(epoch FROM clock_timestamp() - v_start) * 1000, 3), 'publish_id', v_publish_id,
-        'state', 'pending', 'message_id', p_message_id, 'nats_msg_id', v_event_id);
-    IF NOT p_unified THEN
-        RETURN v_nats;
-    ELSIF v_mode = 'nats' THEN
-        RETURN jsonb_build_object('success', true, 'nats', v_nats);
+            coalesce(v_hash, sha256(convert_to(v_text, 'UTF8'))), v_event_id, v_config_id, v_call_id, v_trace);
+    v_answer := v_answer || jsonb_build_object('latency_ms', round(extract(epoch FROM clock_timestamp() - v_start) * 1000, 3),
+        'publish_id', v_publish_id, 'message_id', p_message_id, 'nats_msg_id', v_event_id);
+    IF v_call_id IS NOT NULL THEN
+        RETURN jsonb_build_object('success', true, 'nats', v_answer || jsonb_build_object('call_id', v_call_id), 'queue', jsonb_build_object(
+            'success', true, 'queue_id', v_call_id, 'call_id', v_call_id, 'status', 'pending', 'duplicate', false));
     END IF;
-    RETURN jsonb_build_object('success', true, 'nats', v_nats || jsonb_build_object('call_id', v_call_id), 'queue', jsonb_build_object(
-        'success', true, 'queue_id', v_call_id, 'call_id', v_call_id, 'status', 'pending', 'duplicate', false));
+    RETURN CASE WHEN p_unified THEN jsonb_build_object('success', true, 'nats', v_answer) ELSE v_answer END;
 END $$;
 COMMENT ON FUNCTION rule_nats_accept_event(integer, jsonb, text, jsonb, text, bigint, text, boolean) IS
 'Internal: accepts one event as rule_webhook_publish_nats or (p_unified) as rule_webhook_call_unified does.';

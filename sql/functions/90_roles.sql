@@ -82,7 +82,7 @@ BEGIN
             ('rule_worker', 'USAGE ON SEQUENCE rule_webhook_calls_call_id_seq, rule_webhook_call_history_history_id_seq, rule_nats_consumer_stats_consumer_id_seq'),
             ('rule_admin', 'SELECT, INSERT, UPDATE, DELETE ON rule_webhooks, rule_webhook_secrets, rule_nats_config, rule_nats_streams, rule_nats_consumer_stats'),
             ('rule_admin', 'SELECT ON rule_webhook_calls, rule_webhook_call_history, rule_webhook_queue, rule_nats_publish_history, rule_nats_message_keys,
-                rule_nats_relay_state, rule_nats_relay_parked, schema_migrations, webhook_recent_failures, nats_recent_failures'),
+                rule_nats_routes, rule_nats_relay_state, rule_nats_relay_parked, schema_migrations, webhook_recent_failures, nats_recent_failures'),
             ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_register, rule_webhook_update, rule_webhook_delete, rule_webhook_secret_set, rule_webhook_secret_get,
                 rule_webhook_secret_delete, rule_webhook_retry, rule_webhook_process_retries, rule_webhook_call_status, rule_webhook_disable,
                 rule_nats_configure, rule_nats_stream_create, rule_webhook_enable_nats, rule_webhook_disable_nats, rule_nats_history_maintain,
