@@ -11,7 +11,7 @@ internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, Time
 {
     // Between two looks. The commits of a busy database then go on in batches, and whoever handles them is woken once for many: without it the relay,
     // nats-server and the walsender spend more on being woken than on the rows. A quiet database never waits for it.
-    private static readonly TimeSpan Between = TimeSpan.FromMilliseconds(3);
+    private static readonly TimeSpan Between = TimeSpan.FromMilliseconds(2);
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(0.5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
