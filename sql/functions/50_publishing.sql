@@ -146,7 +146,7 @@ CREATE OR REPLACE TRIGGER rule_nats_routes_of_database AFTER UPDATE OF database_
 SELECT rule_nats_routes_renew();
 
 -- What rule_webhook_publish_nats and rule_webhook_call_unified do. In a transaction of its own a publish pays for every expression and every
--- statement here once more, to make it ready: the common way has two statements and as few expressions as can be.
+-- statement here once more, to make it ready: the common way comes first and has as few of them as can be.
 CREATE OR REPLACE FUNCTION rule_nats_accept_event(
     p_webhook_id integer, p_payload jsonb, p_message_id text, p_headers jsonb, p_triggered_by text, p_rule_execution_id bigint, p_traceparent text,
     p_unified boolean)
@@ -157,9 +157,9 @@ DECLARE
     v_subject text;
     v_config_id integer;
     v_stream text;
-    v_unified boolean;
-    v_database_id text;
     v_answer jsonb;
+    v_publish_id bigint;
+    v_event_id text; -- Without message_id the beginning; publish_id follows.
     v_name text;
     v_enabled boolean;
     v_mode text;
@@ -168,96 +168,103 @@ DECLARE
     v_grace interval;
     v_trace text;
     v_hash bytea;
-    v_publish_id bigint;
-    v_event_id text;
     v_call_id bigint;
 BEGIN
-    SELECT r.subject, r.config_id, r.stream_name, r.unified, r.database_id, r.answer
-      INTO v_subject, v_config_id, v_stream, v_unified, v_database_id, v_answer
-      FROM rule_nats_routes r WHERE r.webhook_id = p_webhook_id;
-
     -- Nothing to check, to refuse or to remember: the payload is short and harmless (see rule_nats_payload_text) and all there is.
-    IF v_unified >= p_unified AND p_message_id IS NULL AND p_headers IS NULL AND p_traceparent IS NULL
-       AND coalesce(current_setting('rule.traceparent', true), '') = '' AND coalesce(length(p_triggered_by), 0) <= 255 AND v_text <> 'null'
-       AND (octet_length(v_text) < 130 OR (v_text !~ '\d{200}' AND NOT jsonb_path_exists(p_payload, 'strict $.**{64} ? (@.type() == "array" || @.type() == "object")'))) THEN
-        -- The transaction id comes first: whoever scans up to it is then sure to see this row.
-        v_publish_id := nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'rule_nats_publish_history_publish_id_seq'::regclass END);
-        v_event_id := 'p' || left(md5(v_database_id || current_database()), 12) || '_' || v_publish_id;
+    -- The transaction id comes before the publish_id: whoever scans up to it is then sure to see this row.
+    SELECT r.subject, r.config_id, r.stream_name, r.answer,
+           nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'rule_nats_publish_history_publish_id_seq'::regclass END),
+           'p' || left(md5(r.database_id || current_database()), 12) || '_'
+      INTO v_subject, v_config_id, v_stream, v_answer, v_publish_id, v_event_id
+      FROM rule_nats_routes r
+     WHERE r.webhook_id = p_webhook_id AND r.unified >= p_unified
+       AND p_message_id IS NULL AND p_headers IS NULL AND p_traceparent IS NULL AND coalesce(current_setting('rule.traceparent', true), '') = ''
+       AND coalesce(length(p_triggered_by), 0) <= 255 AND v_text <> 'null'
+       AND (octet_length(v_text) < 130 OR (v_text !~ '\d{200}' AND NOT jsonb_path_exists(p_payload, 'strict $.**{64} ? (@.type() == "array" || @.type() == "object")')));
+    IF FOUND THEN
+        INSERT INTO rule_nats_publish_history (publish_id, webhook_id, subject, payload, triggered_by, rule_execution_id, stream_name, body_sha256, nats_msg_id, config_id)
+        VALUES (v_publish_id, p_webhook_id, v_subject, p_payload, coalesce(p_triggered_by, session_user), p_rule_execution_id, v_stream,
+                sha256(convert_to(v_text, 'UTF8')), v_event_id || v_publish_id, v_config_id);
+        v_answer := v_answer || jsonb_build_object('latency_ms', round(extract(epoch FROM clock_timestamp() - v_start) * 1000, 3),
+            'publish_id', v_publish_id, 'message_id', NULL, 'nats_msg_id', v_event_id || v_publish_id);
+        RETURN CASE WHEN p_unified THEN jsonb_build_object('success', true, 'nats', v_answer) ELSE v_answer END;
+    END IF;
+
+    SELECT w.webhook_name, w.enabled, w.publish_mode, w.nats_enabled, coalesce(w.deduplicate_for, '0'), w.queue_grace, r.subject, r.config_id, r.stream_name, r.answer,
+           'p' || left(md5(r.database_id || current_database()), 12) || '_'
+      INTO v_name, v_enabled, v_mode, v_nats_enabled, v_keep, v_grace, v_subject, v_config_id, v_stream, v_answer, v_event_id
+      FROM rule_webhooks w LEFT JOIN rule_nats_routes r USING (webhook_id)
+     WHERE w.webhook_id = p_webhook_id;
+    IF NOT p_unified THEN
+        v_mode := 'nats';
+    ELSIF v_name IS NULL THEN
+        RAISE EXCEPTION 'Webhook not found' USING ERRCODE = 'P0002';
+    ELSIF v_mode IS NULL THEN
+        RAISE EXCEPTION 'Invalid publish_mode: %', v_mode USING ERRCODE = '22023';
+    ELSIF v_mode <> 'nats' AND v_enabled IS NOT TRUE THEN
+        RAISE EXCEPTION 'Webhook is disabled: %', v_name USING ERRCODE = '55000';
+    END IF;
+    v_text := rule_nats_payload_text(p_payload);
+    v_trace := rule_nats_traceparent(p_traceparent);
+    IF p_message_id !~ '^[!-~]{1,128}$' THEN
+        PERFORM rule_nats_message_id_check(p_message_id);
+    END IF;
+    IF p_headers IS NOT NULL THEN
+        PERFORM rule_webhook_headers_check(p_headers, true);
+    END IF;
+    IF length(p_triggered_by) > 255 THEN
+        RAISE EXCEPTION 'triggered_by: % characters, the limit is 255', length(p_triggered_by) USING ERRCODE = '54000';
+    END IF;
+
+    IF v_mode = 'queue' THEN
+        v_event_id := CASE WHEN p_message_id IS NULL THEN 'evt_' || replace(gen_random_uuid()::text, '-', '') ELSE rule_nats_msg_id(p_webhook_id, p_message_id) END;
+        INSERT INTO rule_webhook_calls AS c (webhook_id, payload, event_id, rule_name, rule_execution_id, request_headers, trace_parent)
+        VALUES (p_webhook_id, p_payload, v_event_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
+        ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
+        IF v_call_id IS NULL THEN
+            RETURN jsonb_build_object('success', true, 'queue', rule_webhook_first_call(p_webhook_id, p_message_id, v_event_id, v_text));
+        END IF;
+        RETURN jsonb_build_object('success', true, 'queue', jsonb_build_object(
+            'success', true, 'queue_id', v_call_id, 'call_id', v_call_id, 'status', 'pending', 'duplicate', false));
+    ELSIF v_nats_enabled IS NOT TRUE THEN
+        RAISE EXCEPTION 'Webhook not found or NATS not enabled' USING ERRCODE = 'P0002';
+    ELSIF v_subject IS NULL THEN
+        RAISE EXCEPTION 'NATS subject not configured' USING ERRCODE = '55000';
+    END IF;
+
+    v_hash := sha256(convert_to(v_text, 'UTF8'));
+    v_publish_id := nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'rule_nats_publish_history_publish_id_seq'::regclass END);
+    IF p_message_id IS NULL THEN
+        v_event_id := v_event_id || v_publish_id;
     ELSE
-        SELECT w.webhook_name, w.enabled, w.publish_mode, w.nats_enabled, coalesce(w.deduplicate_for, '0'), w.queue_grace
-          INTO v_name, v_enabled, v_mode, v_nats_enabled, v_keep, v_grace
-          FROM rule_webhooks w WHERE w.webhook_id = p_webhook_id;
-        IF NOT p_unified THEN
-            v_mode := 'nats';
-        ELSIF v_name IS NULL THEN
-            RAISE EXCEPTION 'Webhook not found' USING ERRCODE = 'P0002';
-        ELSIF v_mode IS NULL THEN
-            RAISE EXCEPTION 'Invalid publish_mode: %', v_mode USING ERRCODE = '22023';
-        ELSIF v_mode <> 'nats' AND v_enabled IS NOT TRUE THEN
-            RAISE EXCEPTION 'Webhook is disabled: %', v_name USING ERRCODE = '55000';
-        END IF;
-        v_text := rule_nats_payload_text(p_payload);
-        v_trace := rule_nats_traceparent(p_traceparent);
-        IF p_message_id !~ '^[!-~]{1,128}$' THEN
-            PERFORM rule_nats_message_id_check(p_message_id);
-        END IF;
-        IF p_headers IS NOT NULL THEN
-            PERFORM rule_webhook_headers_check(p_headers, true);
-        END IF;
-        IF length(p_triggered_by) > 255 THEN
-            RAISE EXCEPTION 'triggered_by: % characters, the limit is 255', length(p_triggered_by) USING ERRCODE = '54000';
-        END IF;
-
-        IF v_mode = 'queue' THEN
-            v_event_id := CASE WHEN p_message_id IS NULL THEN 'evt_' || replace(gen_random_uuid()::text, '-', '') ELSE rule_nats_msg_id(p_webhook_id, p_message_id) END;
-            INSERT INTO rule_webhook_calls AS c (webhook_id, payload, event_id, rule_name, rule_execution_id, request_headers, trace_parent)
-            VALUES (p_webhook_id, p_payload, v_event_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
-            ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
-            IF v_call_id IS NULL THEN
-                RETURN jsonb_build_object('success', true, 'queue', rule_webhook_first_call(p_webhook_id, p_message_id, v_event_id, v_text));
-            END IF;
-            RETURN jsonb_build_object('success', true, 'queue', jsonb_build_object(
-                'success', true, 'queue_id', v_call_id, 'call_id', v_call_id, 'status', 'pending', 'duplicate', false));
-        ELSIF v_nats_enabled IS NOT TRUE THEN
-            RAISE EXCEPTION 'Webhook not found or NATS not enabled' USING ERRCODE = 'P0002';
-        ELSIF v_subject IS NULL THEN
-            RAISE EXCEPTION 'NATS subject not configured' USING ERRCODE = '55000';
-        END IF;
-
-        v_publish_id := nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN 'rule_nats_publish_history_publish_id_seq'::regclass END);
-        IF p_message_id IS NULL THEN
-            v_event_id := 'p' || left(md5(v_database_id || current_database()), 12) || '_' || v_publish_id;
-        ELSE
-            v_event_id := rule_nats_msg_id(p_webhook_id, p_message_id);
-            IF v_keep > interval '0' THEN
-                v_hash := sha256(convert_to(v_text, 'UTF8'));
-                -- Two transactions with the same id meet here: the second waits for the first.
-                INSERT INTO rule_nats_message_keys AS k (webhook_id, message_id, body_sha256, publish_id, expires_at)
-                VALUES (p_webhook_id, p_message_id, v_hash, v_publish_id, clock_timestamp() + v_keep)
-                ON CONFLICT (webhook_id, message_id) DO UPDATE
-                   SET body_sha256 = EXCLUDED.body_sha256, publish_id = EXCLUDED.publish_id, expires_at = EXCLUDED.expires_at
-                 WHERE k.expires_at <= clock_timestamp()
-                    OR EXISTS (SELECT FROM rule_nats_publish_history h WHERE h.publish_id = k.publish_id AND h.state = 'refused');
-                IF NOT FOUND THEN
-                    RETURN rule_nats_first_result(p_webhook_id, p_message_id, v_hash, v_start, CASE WHEN p_unified THEN v_mode END);
-                END IF;
+        v_event_id := rule_nats_msg_id(p_webhook_id, p_message_id);
+        IF v_keep > interval '0' THEN
+            -- Two transactions with the same id meet here: the second waits for the first.
+            INSERT INTO rule_nats_message_keys AS k (webhook_id, message_id, body_sha256, publish_id, expires_at)
+            VALUES (p_webhook_id, p_message_id, v_hash, v_publish_id, clock_timestamp() + v_keep)
+            ON CONFLICT (webhook_id, message_id) DO UPDATE
+               SET body_sha256 = EXCLUDED.body_sha256, publish_id = EXCLUDED.publish_id, expires_at = EXCLUDED.expires_at
+             WHERE k.expires_at <= clock_timestamp()
+                OR EXISTS (SELECT FROM rule_nats_publish_history h WHERE h.publish_id = k.publish_id AND h.state = 'refused');
+            IF NOT FOUND THEN
+                RETURN rule_nats_first_result(p_webhook_id, p_message_id, v_hash, v_start, CASE WHEN p_unified THEN v_mode END);
             END IF;
         END IF;
-        IF v_mode = 'both' THEN
-            -- One event, two paths: the call waits while JetStream is expected to deliver first. Who leases the row first, sends.
-            INSERT INTO rule_webhook_calls AS c (webhook_id, payload, scheduled_at, event_id, subject, publish_id, rule_name, rule_execution_id, request_headers, trace_parent)
-            VALUES (p_webhook_id, p_payload, clock_timestamp() + v_grace, v_event_id, v_subject, v_publish_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
-            ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
-            IF v_call_id IS NULL THEN
-                v_call_id := rule_webhook_call_again(p_webhook_id, p_message_id, v_event_id, p_payload, v_publish_id, v_grace);
-            END IF;
+    END IF;
+    IF v_mode = 'both' THEN
+        -- One event, two paths: the call waits while JetStream is expected to deliver first. Who leases the row first, sends.
+        INSERT INTO rule_webhook_calls AS c (webhook_id, payload, scheduled_at, event_id, subject, publish_id, rule_name, rule_execution_id, request_headers, trace_parent)
+        VALUES (p_webhook_id, p_payload, clock_timestamp() + v_grace, v_event_id, v_subject, v_publish_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
+        ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING c.call_id INTO v_call_id;
+        IF v_call_id IS NULL THEN
+            v_call_id := rule_webhook_call_again(p_webhook_id, p_message_id, v_event_id, p_payload, v_publish_id, v_grace);
         END IF;
     END IF;
 
     INSERT INTO rule_nats_publish_history (publish_id, webhook_id, subject, payload, headers, message_id, triggered_by, rule_execution_id, stream_name,
                                            body_sha256, nats_msg_id, config_id, call_id, trace_parent)
     VALUES (v_publish_id, p_webhook_id, v_subject, p_payload, p_headers, p_message_id, coalesce(p_triggered_by, session_user), p_rule_execution_id, v_stream,
-            coalesce(v_hash, sha256(convert_to(v_text, 'UTF8'))), v_event_id, v_config_id, v_call_id, v_trace);
+            v_hash, v_event_id, v_config_id, v_call_id, v_trace);
     v_answer := v_answer || jsonb_build_object('latency_ms', round(extract(epoch FROM clock_timestamp() - v_start) * 1000, 3),
         'publish_id', v_publish_id, 'message_id', p_message_id, 'nats_msg_id', v_event_id);
     IF v_call_id IS NOT NULL THEN

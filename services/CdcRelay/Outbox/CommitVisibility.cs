@@ -9,9 +9,11 @@ namespace RuleEngineNats.CdcRelay.Outbox;
 /// </summary>
 internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, TimeProvider time, ILogger<CommitVisibility> logger) : IAsyncDisposable
 {
-    // Between two looks. The commits of a busy database then go on in batches, and whoever handles them is woken once for many: without it the relay,
-    // nats-server and the walsender spend more on being woken than on the rows. A quiet database never waits for it.
-    private static readonly TimeSpan Between = TimeSpan.FromMilliseconds(2);
+    // Between two looks: half a millisecond for each row that the last one let go. The commits of a busy database then go on in batches, and whoever
+    // handles them is woken once for many: without it the relay, nats-server and the walsender spend more on being woken than on the rows.
+    private static readonly TimeSpan ForEachRow = TimeSpan.FromMilliseconds(0.5);
+    private static readonly TimeSpan ShortestGap = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan LongestGap = TimeSpan.FromMilliseconds(10);
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(0.5);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(50);
@@ -21,17 +23,20 @@ internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, Time
     private TransactionSnapshot _seen = TransactionSnapshot.Nothing;
     private NpgsqlCommand? _look;
     private long _lookedAt;
+    private int _letGo;
 
     /// <summary>Returns when a query that begins afterwards sees the transaction. Rows are held back in the order of their commits.</summary>
     public async ValueTask WaitAsync(ulong xid, CancellationToken cancellationToken)
     {
         if (_seen.Sees(xid))
         {
+            _letGo++;
             return;
         }
 
         var (since, reported) = (time.GetTimestamp(), false);
-        if (Between - time.GetElapsedTime(_lookedAt) is var early && early > TimeSpan.Zero)
+        var gap = TimeSpan.FromTicks(Math.Clamp((_letGo * ForEachRow).Ticks, ShortestGap.Ticks, LongestGap.Ticks));
+        if (gap - time.GetElapsedTime(_lookedAt) is var early && early > TimeSpan.Zero)
         {
             await Task.Delay(early, time, cancellationToken);
         }
@@ -42,6 +47,7 @@ internal sealed partial class CommitVisibility(NpgsqlDataSource dataSource, Time
             _lookedAt = time.GetTimestamp();
             if (_seen.Sees(xid))
             {
+                _letGo = 1;
                 return;
             }
 
