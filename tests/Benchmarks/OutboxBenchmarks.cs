@@ -21,10 +21,10 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
     private const int PurgedPerSecond = 20_000;
     private const int PoisonIn = 100;
 
-    private static readonly string Payload = $$"""{"data": "{{new string('x', 1000)}}"}""";
-
     // What the load block of RFC-0007 publishes.
-    private static readonly string ShortPayload = """{"index": 10000, "timestamp": "2026-01-01T00:00:00.000000+00:00"}""";
+    private const string ShortPayload = """{"id": 10000, "data": "test"}""";
+
+    private static readonly string Payload = $$"""{"data": "{{new string('x', 1000)}}"}""";
 
     // The columns that a publish fills, into a table with the history's columns and indexes and nothing else.
     private static readonly string BareInsert = $"""
@@ -135,7 +135,7 @@ internal sealed class OutboxBenchmarks : IAsyncDisposable
         var clock = Stopwatch.StartNew();
         // Statements take no parameters inside of DO: the id and the payload are ours.
         await using (var block = _database.CreateCommand($"""
-            DO $$ BEGIN FOR i IN 1..{LoadBlock} LOOP PERFORM rule_webhook_call_unified({_webhookId}, jsonb_build_object('index', i, 'timestamp', now())); END LOOP; END $$
+            DO $$ BEGIN FOR i IN 1..{LoadBlock} LOOP PERFORM rule_webhook_call_unified({_webhookId}, jsonb_build_object('id', i, 'data', 'test')); END LOOP; END $$
             """))
         {
             await block.ExecuteNonQueryAsync();

@@ -153,6 +153,18 @@ public sealed class MigrationTests
     }
 
     [Fact]
+    public async Task An_upgrade_derives_the_routes_of_the_webhooks_that_are_there()
+    {
+        await using var database = await SqlDatabase.WithWebhookAsync();
+        await database.ExecuteAsync("DELETE FROM rule_nats_routes; UPDATE schema_migrations SET checksum = repeat('0', 64) WHERE version = 'functions/50_publishing'");
+        await using var migrator = Start(database.ConnectionString);
+        await migrator.ExitedAsync();
+
+        Assert.True(migrator.ExitCode == 0, migrator.Output);
+        Assert.Equal("webhooks.orders", await database.ScalarAsync<string>("SELECT rule_webhook_publish_nats(1, '{}') ->> 'subject'"));
+    }
+
+    [Fact]
     public async Task An_upgrade_under_load_loses_nothing_and_fails_nobody()
     {
         await using var database = await SqlDatabase.WithWebhookAsync("both");
