@@ -7,6 +7,7 @@ using RuleEngineNats.ConfigService.Secrets;
 using RuleEngineNats.ConfigService.Statistics;
 using RuleEngineNats.ConfigService.Streams;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService;
 
@@ -21,6 +22,7 @@ namespace RuleEngineNats.ConfigService;
 [JsonSerializable(typeof(UpdateWebhook.Request), TypeInfoPropertyName = "UpdateWebhookRequest")]
 [JsonSerializable(typeof(EnableNats.Request), TypeInfoPropertyName = "EnableNatsRequest")]
 [JsonSerializable(typeof(EnableNats.Answer), TypeInfoPropertyName = "EnableNatsAnswer")]
+[JsonSerializable(typeof(DeliverySettings))]
 [JsonSerializable(typeof(SecretList))]
 [JsonSerializable(typeof(SetSecret.Request), TypeInfoPropertyName = "SetSecretRequest")]
 [JsonSerializable(typeof(RotateSecret.Request), TypeInfoPropertyName = "RotateSecretRequest")]

@@ -83,7 +83,7 @@ BEGIN
             ('rule_admin', 'SELECT, INSERT, UPDATE, DELETE ON rule_webhooks, rule_webhook_secrets, rule_nats_config, rule_nats_streams, rule_nats_consumer_stats'),
             ('rule_admin', 'SELECT ON rule_webhook_calls, rule_webhook_call_history, rule_webhook_queue, rule_nats_publish_history, rule_nats_message_keys,
                 rule_nats_routes, rule_nats_relay_state, rule_nats_relay_parked, schema_migrations, webhook_recent_failures, nats_recent_failures'),
-            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_register, rule_webhook_update, rule_webhook_delete, rule_webhook_secret_set, rule_webhook_secret_get,
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_register, rule_webhook_update, rule_webhook_delete, rule_webhook_configure, rule_webhook_secret_set, rule_webhook_secret_get,
                 rule_webhook_secret_delete, rule_webhook_retry, rule_webhook_process_retries, rule_webhook_call_status, rule_webhook_disable,
                 rule_nats_configure, rule_nats_stream_create, rule_webhook_enable_nats, rule_webhook_disable_nats, rule_nats_history_maintain,
                 rule_nats_cleanup_expired, rule_nats_cleanup_old_history, rule_webhook_cleanup_old_calls, rule_webhook_purge_expired'),
@@ -92,7 +92,10 @@ BEGIN
             ('rule_stats rule_admin', 'SELECT ON webhook_status_summary, webhook_performance_stats, nats_publish_summary, nats_performance_stats, rule_nats_consumer_stats'),
             ('rule_stats rule_admin', 'SELECT ON rule_nats_service_reports'),
             ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_nats_stats, rule_nats_config_info, rule_nats_health_check, rule_nats_test_connection,
-                rule_nats_service_states, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get')
+                rule_nats_service_states, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get, rule_webhook_settings, rule_webhook_settings_of'),
+            ('rule_relay rule_worker', 'EXECUTE ON FUNCTION rule_webhook_settings_of'),
+            ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_health'),
+            ('rule_stats rule_admin', 'SELECT ON rule_webhook_health')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP

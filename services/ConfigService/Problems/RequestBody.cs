@@ -115,6 +115,7 @@ internal sealed class RequestBody<T>(T value)
         var number when number == typeof(double) || number == typeof(decimal) => "a number",
         var boolean when boolean == typeof(bool) => "true or false",
         var list when list == typeof(string[]) => "an array of strings",
+        var list when list == typeof(int[]) => "an array of integers",
         var text when text == typeof(string) => "a string",
         _ => "an object of strings",
     };

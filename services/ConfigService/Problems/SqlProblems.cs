@@ -1,4 +1,5 @@
 using Npgsql;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Problems;
 
@@ -35,6 +36,11 @@ internal static class SqlProblems
     private static Problem Conflict(string code, string field, string message, string fix)
         => Problem.Of(409, code, message, fix, new FieldProblem(code, field, message, fix));
 
+    private static string? Setting(string message)
+        => message.IndexOf(": ", StringComparison.Ordinal) is var end and > 0 && DeliverySettings.ToCamelCase(message[..end]) is var name
+            && ConfigJson.Default.DeliverySettings.Properties.Any(property => property.Name == name)
+            ? name : null;
+
     // The messages of the validation functions begin with what they are about.
     private static Problem Invalid(string message)
     {
@@ -43,6 +49,7 @@ internal static class SqlProblems
             _ when message.StartsWith("subject: ", StringComparison.Ordinal) => ("invalid_subject", "subject"),
             _ when message.StartsWith("url_not_allowed: ", StringComparison.Ordinal) => ("url_not_allowed", "url"),
             _ when message.StartsWith("headers", StringComparison.Ordinal) => ("invalid_header", "headers"),
+            _ when Setting(message) is { } setting => ("invalid_value", setting),
             _ => ("invalid_value", string.Empty),
         };
         const string Fix = "See the OpenAPI document for what is allowed.";

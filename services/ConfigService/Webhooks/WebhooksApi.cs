@@ -1,3 +1,5 @@
+using RuleEngineNats.Messaging;
+
 namespace RuleEngineNats.ConfigService.Webhooks;
 
 internal static class WebhooksApi
@@ -43,5 +45,15 @@ internal static class WebhooksApi
             .WithDescription("Subject and connection are kept; events already pending are still published.")
             .WithParameter("webhook", Identifier)
             .Produces<Webhook>().WithProblems(404);
+        webhooks.MapGet("/{webhook}/delivery", ConfigureDelivery.GetAsync).WithName("GetDeliverySettings")
+            .WithSummary("Shows how deliveries to a webhook are made")
+            .WithDescription("Every setting with its present value.")
+            .WithParameter("webhook", Identifier)
+            .Produces<DeliverySettings>().WithProblems(404);
+        webhooks.MapPatch("/{webhook}/delivery", ConfigureDelivery.PatchAsync).WithName("ConfigureDelivery")
+            .WithSummary("Changes how deliveries to a webhook are made")
+            .WithDescription("Changes what is given and keeps the rest; workers follow within 2 seconds. null where a setting may be null.")
+            .WithParameter("webhook", Identifier)
+            .WithBody<DeliverySettings>(optional: false, "application/merge-patch+json").Produces<DeliverySettings>().WithProblems(404);
     }
 }

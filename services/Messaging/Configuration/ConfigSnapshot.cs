@@ -115,6 +115,9 @@ public sealed record WebhookDefinition(int Id, string Name, string Url, bool Ena
     /// <summary>How long a message id is remembered; null or zero leaves only the stream's duplicate window.</summary>
     public TimeSpan? DeduplicateFor { get; init; }
 
+    /// <summary>How deliveries to it are made.</summary>
+    public DeliverySettings Delivery { get; init; } = new();
+
     /// <summary>Signing secrets; empty unless <see cref="MessagingOptions.ReadWebhookSecrets"/>.</summary>
     public IReadOnlyList<WebhookSecret> Secrets { get; init; } = [];
 }

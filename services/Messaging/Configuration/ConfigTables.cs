@@ -26,8 +26,8 @@ internal static class ConfigTables
             SELECT webhook_id, webhook_name, url, coalesce(enabled, true), coalesce(method, 'POST'), coalesce(headers, '{}')::text,
                    coalesce(timeout_ms, 5000), coalesce(retry_enabled, true), coalesce(max_retries, 3), coalesce(retry_delay_ms, 1000),
                    coalesce(retry_backoff_multiplier, 2)::float8, coalesce(nats_enabled, false), nats_subject, coalesce(subject_filter, nats_subject),
-                   nats_config_id, coalesce(publish_mode, 'queue'), extract(epoch FROM deduplicate_for)::float8
-              FROM rule_webhooks
+                   nats_config_id, coalesce(publish_mode, 'queue'), extract(epoch FROM deduplicate_for)::float8, rule_webhook_settings_of(w)::text
+              FROM rule_webhooks w
              ORDER BY webhook_id
             """,
             connection);
@@ -51,6 +51,7 @@ internal static class ConfigTables
                 ConfigId = reader.IsDBNull(14) ? null : reader.GetInt32(14),
                 PublishMode = reader.GetString(15),
                 DeduplicateFor = reader.IsDBNull(16) ? null : TimeSpan.FromSeconds(reader.GetDouble(16)),
+                Delivery = DeliverySettings.FromSql(reader.GetString(17)),
                 Secrets = secrets is null ? [] : [.. secrets[id]],
             });
         }

@@ -1,0 +1,73 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace RuleEngineNats.Messaging;
+
+/// <summary>
+/// How deliveries to one webhook are made: the columns of <c>rule_webhooks</c> that <c>rule_webhook_configure</c> changes. In SQL the names have underscores,
+/// over REST they are camel case; a change takes effect within 2 seconds.
+/// </summary>
+public sealed class DeliverySettings
+{
+    /// <summary>Seconds from each failed attempt to the next: 1 to 20 of 0 to 604,800. Null: the schedule of Standard Webhooks, or upstream's retry columns where one of them is not its default.</summary>
+    public int[]? RetrySchedule { get; set; }
+
+    /// <summary>Most requests to it at once from one worker process: 1 to 256, 8 by default. What comes beyond waits in PostgreSQL.</summary>
+    public int MaxConcurrency { get; set; } = 8;
+
+    /// <summary>Most attempts a second over all workers: 0.01 to 100,000; null, the default, for no limit.</summary>
+    public double? RateLimit { get; set; }
+
+    /// <summary>How many attempts of the rate limit may come at once after a pause: 1 to 100,000; null: as many as in one second.</summary>
+    public int? RateBurst { get; set; }
+
+    /// <summary>Failures in a row that open the circuit breaker: 1 to 1,000, 10 by default; 0 switches it off.</summary>
+    public int BreakerFailures { get; set; } = 10;
+
+    /// <summary>Percentage of failures among at least 10 attempts of the last 60 seconds that opens it: 1 to 100, 70 by default.</summary>
+    public int BreakerFailurePct { get; set; } = 70;
+
+    /// <summary>How often one attempt is made while it is open, in seconds: 1 to 86,400, 30 by default.</summary>
+    public int BreakerProbeSeconds { get; set; } = 30;
+
+    /// <summary>Time of nothing but failures, and at least 20 of them, after which it is switched off: 60 to 31,536,000 s, 432,000 (5 days) by default; null: never.</summary>
+    public int? DisableAfterSeconds { get; set; } = 432_000;
+
+    /// <summary>How often a webhook that failures switched off is tried with one of its calls: 1 to 86,400 s, 3,600 by default; null: never.</summary>
+    public int? RecoveryProbeSeconds { get; set; } = 3600;
+
+    /// <summary>Calls waiting for it above which <c>events.webhooks.backlog</c> is published: 1 to 100,000,000, 10,000 by default; null: never.</summary>
+    public int? BacklogThreshold { get; set; } = 10_000;
+
+    /// <summary>Names of the answer's headers that are kept with an attempt, lower case, at most 32.</summary>
+    public string[] ResponseHeadersKept { get; set; } = ["content-type", "content-length", "date", "retry-after", "server", "x-request-id"];
+
+    /// <summary>Reads what <c>rule_webhook_settings</c> returns.</summary>
+    public static DeliverySettings FromSql(string json) => JsonSerializer.Deserialize(json, DeliverySettingsJson.Default.DeliverySettings)!;
+
+    /// <summary>The argument of <c>rule_webhook_configure</c> that changes some of the settings, named as in C#.</summary>
+    public string ToSql(Func<string, bool> given)
+    {
+        var all = JsonSerializer.SerializeToNode(this, DeliverySettingsJson.Default.DeliverySettings)!.AsObject();
+        foreach (var property in DeliverySettingsJson.Default.DeliverySettings.Properties)
+        {
+            if (!given(ToCamelCase(property.Name)))
+            {
+                all.Remove(property.Name);
+            }
+        }
+
+        return all.ToJsonString();
+    }
+
+    /// <summary>The REST name of a setting.</summary>
+    public static string ToCamelCase(string sqlName)
+    {
+        var words = sqlName.Split('_');
+        return words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(DeliverySettings))]
+internal sealed partial class DeliverySettingsJson : JsonSerializerContext;

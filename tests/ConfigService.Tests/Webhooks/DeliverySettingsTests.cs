@@ -1,0 +1,34 @@
+using System.Net;
+
+namespace RuleEngineNats.ConfigService.Tests.Webhooks;
+
+[Collection(nameof(RunningService))]
+[Trait("Category", "Servers")]
+public sealed class DeliverySettingsTests(RunningService service)
+{
+    [Fact]
+    public async Task Settings_are_shown_and_changed_one_by_one()
+    {
+        var (id, _, _) = await service.RegisterAsync();
+        var path = $"/api/v1/webhooks/{id}/delivery";
+        Assert.Equal(8, (await service.GetAsync(path)).Number("maxConcurrency"));
+
+        var changed = await service.PatchAsync(path, """{"retrySchedule":[1,60],"rateLimit":0.5,"disableAfterSeconds":null}""");
+        Assert.Equal(HttpStatusCode.OK, changed.Status);
+        Assert.Equal("[1,60]|0.5||8", $"{changed.Json["retrySchedule"]!.ToJsonString()}|{changed.Json["rateLimit"]}|{changed.Json["disableAfterSeconds"]}|{changed.Json["maxConcurrency"]}");
+        Assert.Equal(changed.Body, (await service.GetAsync(path)).Body);
+    }
+
+    [Fact]
+    public async Task What_cannot_be_is_refused_with_the_name_of_the_setting()
+    {
+        var (id, _, _) = await service.RegisterAsync();
+        var path = $"/api/v1/webhooks/{id}/delivery";
+        Assert.Equal(("invalid_value", "max_concurrency: 0 is not 1 to 256", null), (await service.PatchAsync(path, """{"maxConcurrency":0}""")).IsProblem(400, "invalid_value").Errors()["maxConcurrency"]);
+        var problem = (await service.PatchAsync(path, """{"retrySchedule":"often","colour":1}""")).IsProblem(400, "validation_failed");
+        Assert.Equal(("wrong_type", "must be an array of integers", null), problem.Errors()["retrySchedule"]);
+        Assert.Equal("unknown_field", problem.Errors()["colour"].Code);
+        (await service.GetAsync("/api/v1/webhooks/nobody/delivery")).IsProblem(404, "webhook_not_found");
+        (await service.PatchAsync("/api/v1/webhooks/nobody/delivery", "{}")).IsProblem(404, "webhook_not_found");
+    }
+}
