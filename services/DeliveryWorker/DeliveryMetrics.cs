@@ -15,6 +15,20 @@ internal static class DeliveryMetrics
     private static readonly Counter<long> Skipped = Telemetry.Meter.CreateCounter<long>(
         "rule.delivery.skipped", "{delivery}", "Deliveries that were not repeated because their outcome is recorded or the other path has them.");
 
+    private static readonly Counter<long> SpilledEvents = Telemetry.Meter.CreateCounter<long>(
+        "rule.delivery.spilled", "{event}", "Events left to the queue because their endpoint could not take them, by reason: concurrency, rate_limit, circuit_open.");
+
+    private static readonly Counter<long> DetachedAttempts = Telemetry.Meter.CreateCounter<long>(
+        "rule.delivery.detached", "{attempt}", "Attempts that took so long that they went on without holding a place of their stream.");
+
+    public static void Spilled(string reason) => SpilledEvents.Add(1, new KeyValuePair<string, object?>("rule.delivery.reason", reason));
+
+    public static void Detached() => DetachedAttempts.Add(1);
+
+    /// <summary>Reports the circuits that are open over all workers.</summary>
+    public static void ObserveCircuits(Func<int> open)
+        => Telemetry.Meter.CreateObservableGauge("rule.delivery.circuits_open", open, "{endpoint}", "Endpoints whose circuit is open.");
+
     public static void Attempted(DeliveryOutcome outcome, TimeSpan duration)
         => Duration.Record(duration.TotalSeconds, new("rule.delivery.outcome", outcome.Code), new("http.response.status_code", outcome.Status));
 

@@ -14,9 +14,36 @@ public sealed class DeliveryOptions
     [Range(1, 256)]
     public int Concurrency { get; set; } = 64;
 
-    /// <summary>Default 32: calls of the PostgreSQL queue in work at once; a worker leases no more than it can start.</summary>
+    /// <summary>Default 128: calls of the PostgreSQL queue in work at once, of all endpoints; those that take longer than <see cref="DetachAfter"/> no longer count.</summary>
     [Range(1, 1024)]
-    public int QueueConcurrency { get; set; } = 32;
+    public int QueueConcurrency { get; set; } = 128;
+
+    /// <summary>Default 100 ms: how long an event from a stream waits for a place at its endpoint before it is left to the queue. Longer holds up events of other endpoints.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:00:10")]
+    public TimeSpan SpillAfter { get; set; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>
+    /// Default 1 s: an attempt that takes longer goes on as a leased call, and its event is acknowledged: slow endpoints hold no place of the stream. Shorter
+    /// costs a row for endpoints that merely take their time.
+    /// </summary>
+    [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]
+    public TimeSpan DetachAfter { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Default 1,024: attempts that go on so at once. Beyond that they hold their places, since each costs memory and a connection.</summary>
+    [Range(0, 65536)]
+    public int MaxDetached { get; set; } = 1024;
+
+    /// <summary>Default 60 s: the least pause after 429, 502, 503 or 504; the receiver may ask for more.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "01:00:00")]
+    public TimeSpan ThrottledDelay { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Default 0.2: repeats for each first attempt at an endpoint. More lets an endpoint that comes back be hit by what piled up meanwhile.</summary>
+    [Range(0.0, 1.0)]
+    public double RetryShare { get; set; } = 0.2;
+
+    /// <summary>Default 10: repeats a second at one endpoint that need no first attempts beside them.</summary>
+    [Range(0.1, 10000.0)]
+    public double RetriesPerSecond { get; set; } = 10;
 
     /// <summary>Default 100 ms: pause between two looks at the queue while it has work. Longer delays retries, shorter costs PostgreSQL queries.</summary>
     [Range(typeof(TimeSpan), "00:00:00.010", "00:01:00")]

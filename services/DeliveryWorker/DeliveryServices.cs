@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Health;
+using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
 
@@ -25,9 +26,14 @@ internal static class DeliveryServices
         services.AddSingleton<RecordedDeliveries>();
         services.AddSingleton(static provider => new DeliveryClient(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress));
         services.AddSingleton<PostWebhook>();
+        services.AddSingleton<EndpointStates>();
+        services.AddSingleton<MakeAttempt>();
+        services.AddSingleton<ClaimPlan>();
         services.AddSingleton<OpenConsumer>();
         services.AddConsumers();
+        AddHosted<Circuits>(services);
         AddHosted<AttemptWriter>(services);
+        AddHosted<DetachedAttempts>(services);
         services.AddHostedService<ConsumerStats>();
         services.AddSingleton(Hosting.Pumps);
         services.AddHostedService(static provider => provider.GetRequiredService<StreamPumps>());

@@ -260,6 +260,9 @@ BEGIN
         IF NEW.enabled AND NOT OLD.enabled THEN
             NEW.disabled_at := NULL;
             NEW.disabled_reason := NULL;
+            NEW.disabled_by := NULL;
+        ELSIF NOT NEW.enabled AND OLD.enabled AND NEW.disabled_by IS NULL THEN
+            NEW.disabled_by := 'user';
         END IF;
     END IF;
     RETURN NEW;

@@ -228,13 +228,28 @@ RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT least(coalesce(p_delay_ms, 1000) * power(coalesce(p_multiplier, 2.0), least(greatest(p_retry_count, 0), 64)), 86400000)
            * interval '1 millisecond'
 $$;
-COMMENT ON FUNCTION rule_webhook_retry_delay(integer, numeric, integer) IS 'delay × multiplier^(retries so far), at most 24 hours. With the defaults: 1 s, 2 s, 4 s.';
+COMMENT ON FUNCTION rule_webhook_retry_delay(integer, numeric, integer) IS 'delay × multiplier^(retries so far), at most 24 hours. With 1000 and 2: 1 s, 2 s, 4 s.';
+
+CREATE OR REPLACE FUNCTION rule_webhook_retry_delays(p_webhook rule_webhooks)
+RETURNS interval[] LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE
+        WHEN p_webhook.retry_enabled IS FALSE THEN '{}'
+        WHEN p_webhook.retry_schedule IS NOT NULL THEN ARRAY(SELECT s.seconds * interval '1 second' FROM unnest(p_webhook.retry_schedule) WITH ORDINALITY s(seconds, n) ORDER BY s.n)
+        WHEN (coalesce(p_webhook.max_retries, 3), coalesce(p_webhook.retry_delay_ms, 1000), coalesce(p_webhook.retry_backoff_multiplier, 2)) = (3, 1000, 2)
+            THEN '{5 s,5 min,30 min,2 h,5 h,10 h,14 h,20 h,24 h}'::interval[]
+        ELSE ARRAY(SELECT rule_webhook_retry_delay(p_webhook.retry_delay_ms, p_webhook.retry_backoff_multiplier, n)
+                     FROM generate_series(0, coalesce(p_webhook.max_retries, 3) - 1) n ORDER BY n)
+    END
+$$;
+COMMENT ON FUNCTION rule_webhook_retry_delays(rule_webhooks) IS
+'The pauses before each repeat of a failed call of this webhook, as retry_schedule, the schedule of Standard Webhooks or the retry columns have it (see rule_webhooks.retry_schedule); empty when retries are off. Workers vary each by up to 20 % and keep to Retry-After.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_retry(p_call_id bigint)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_call rule_webhook_calls%ROWTYPE;
     v_webhook rule_webhooks%ROWTYPE;
+    v_delays interval[];
     v_reason text;
 BEGIN
     SELECT * INTO v_call FROM rule_webhook_calls c WHERE c.call_id = p_call_id FOR UPDATE;
@@ -247,9 +262,10 @@ BEGIN
         RETURN false;
     END IF;
     SELECT * INTO v_webhook FROM rule_webhooks w WHERE w.webhook_id = v_call.webhook_id;
-    v_reason := CASE WHEN NOT FOUND THEN 'Webhook deleted'
-                     WHEN v_webhook.retry_enabled IS NOT TRUE THEN 'Retries are disabled'
-                     WHEN v_call.retry_count >= coalesce(v_webhook.max_retries, 3) THEN 'Max retries exceeded' END;
+    v_delays := rule_webhook_retry_delays(v_webhook);
+    v_reason := CASE WHEN v_webhook.webhook_id IS NULL THEN 'Webhook deleted'
+                     WHEN v_webhook.retry_enabled IS FALSE THEN 'Retries are disabled'
+                     WHEN v_call.retry_count >= cardinality(v_delays) THEN 'Max retries exceeded' END;
     IF v_reason IS NOT NULL THEN
         UPDATE rule_webhook_calls c
            SET status = 'failed', completed_at = coalesce(c.completed_at, clock_timestamp()), next_retry_at = NULL,
@@ -261,8 +277,7 @@ BEGIN
     END IF;
     UPDATE rule_webhook_calls c
        SET status = 'retrying', retry_count = c.retry_count + 1, completed_at = NULL, leased_by = NULL, lease_until = NULL,
-           next_retry_at = clock_timestamp()
-               + rule_webhook_retry_delay(v_webhook.retry_delay_ms, v_webhook.retry_backoff_multiplier, c.retry_count)
+           next_retry_at = clock_timestamp() + v_delays[c.retry_count + 1]
      WHERE c.call_id = p_call_id;
     RETURN true;
 END $$;

@@ -162,12 +162,3 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION rule_webhook_lease(bigint, text, interval) IS
 'Leases the call of an event that came with rule-call-id. False: the queue path has it or has finished it, so acknowledge without sending.';
-
-CREATE OR REPLACE FUNCTION rule_webhook_disable(p_webhook_id integer, p_reason text)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-    UPDATE rule_webhooks w SET enabled = false, disabled_at = clock_timestamp(), disabled_reason = left(p_reason, 500)
-     WHERE w.webhook_id = p_webhook_id AND w.enabled;
-    RETURN FOUND;
-END $$;
-COMMENT ON FUNCTION rule_webhook_disable(integer, text) IS 'Switches an endpoint off with the reason, for example when it answered 410. False when it was off or is gone.';

@@ -33,7 +33,7 @@ BEGIN
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND pg_has_role(c.relowner, 'USAGE')
            AND (c.relname LIKE 'rule\_webhook%' OR c.relname LIKE 'rule\_nats\_%' OR c.relname = 'schema_migrations'
                 OR c.relname IN ('webhook_status_summary', 'webhook_recent_failures', 'webhook_performance_stats',
-                                 'nats_publish_summary', 'nats_recent_failures', 'nats_performance_stats'))
+                                 'nats_publish_summary', 'nats_recent_failures', 'nats_performance_stats', 'webhook_delivery_health'))
         UNION ALL
         SELECT 'FUNCTION', p.oid::regprocedure::text
           FROM pg_proc p
@@ -73,7 +73,8 @@ BEGIN
             ('rule_worker', 'SELECT, UPDATE (done_at) ON rule_nats_consumer_restarts'),
             ('rule_admin', 'EXECUTE ON FUNCTION rule_nats_reconcile'),
             ('rule_stats rule_admin', 'SELECT ON rule_nats_reconcile_runs, rule_nats_reconcile_state, rule_nats_consumer_restarts'),
-            ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_claim, rule_webhook_lease, rule_webhook_retry, rule_webhook_retry_delay, rule_webhook_disable,
+            ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_claim, rule_webhook_lease, rule_webhook_retry, rule_webhook_retry_delay, rule_webhook_retry_delays, rule_webhook_disable,
+                rule_webhook_record_outcomes, rule_webhook_take_probes, rule_webhook_take_tokens, rule_webhook_check_backlogs,
                 rule_webhook_secret_get, rule_nats_consumer_update_stats, rule_nats_subject_covers'),
             ('rule_worker', 'SELECT ON rule_webhooks, rule_webhook_secrets, rule_nats_streams'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_calls'),
@@ -93,9 +94,10 @@ BEGIN
             ('rule_stats rule_admin', 'SELECT ON rule_nats_service_reports'),
             ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_nats_stats, rule_nats_config_info, rule_nats_health_check, rule_nats_test_connection,
                 rule_nats_service_states, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get, rule_webhook_settings, rule_webhook_settings_of'),
-            ('rule_relay rule_worker', 'EXECUTE ON FUNCTION rule_webhook_settings_of'),
+            ('rule_relay rule_worker rule_admin', 'EXECUTE ON FUNCTION rule_webhook_settings_of, rule_webhook_retry_delays'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_health'),
-            ('rule_stats rule_admin', 'SELECT ON rule_webhook_health')
+            ('rule_stats rule_admin', 'SELECT ON rule_webhook_health, webhook_delivery_health'),
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_close_circuit')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP

@@ -75,3 +75,5 @@ COMMENT ON COLUMN rule_webhook_health.tokens IS 'What is left of the rate limit 
 COMMENT ON COLUMN rule_webhook_health.tokens_at IS 'When tokens was counted.';
 COMMENT ON COLUMN rule_webhook_health.backlog IS 'Calls waiting when it was last above backlog_threshold; null when it is below.';
 COMMENT ON COLUMN rule_webhook_health.backlog_since IS 'Since when.';
+
+DROP FUNCTION IF EXISTS rule_webhook_disable(integer, text);

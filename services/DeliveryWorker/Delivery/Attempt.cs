@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace RuleEngineNats.DeliveryWorker.Delivery;
 
 /// <summary>An event on its way to an endpoint.</summary>
@@ -22,10 +24,49 @@ internal sealed record OutgoingEvent(string EventId, ReadOnlyMemory<byte> Body)
 }
 
 /// <summary>One HTTP attempt as it went.</summary>
-internal sealed record Attempt(int WebhookId, int Number, DateTimeOffset StartedAt, TimeSpan Duration, DeliveryOutcome Outcome)
+internal sealed record Attempt(int Number, DateTimeOffset StartedAt, TimeSpan Duration, DeliveryOutcome Outcome)
 {
     /// <summary>What was read of the answer's body, as text.</summary>
     public string? ResponseBody { get; init; }
 
-    public string? ResponseContentType { get; init; }
+    /// <summary>Those of the answer's headers that the webhook keeps; null without any.</summary>
+    public IReadOnlyDictionary<string, string>? ResponseHeaders { get; init; }
+
+    /// <summary>Where it went and how long each part took; null when nothing was sent.</summary>
+    public ExchangeTrace? Trace { get; init; }
+
+    /// <summary>Whether the share of failures at its endpoint has reached the breaker's limit with it.</summary>
+    public bool Trips { get; init; }
+
+    /// <summary>The record of an event that an endpoint does not get because it is off.</summary>
+    public static Attempt Cancelled(string reason, DateTimeOffset at) => new(1, at, TimeSpan.Zero, new DeliveryOutcome.Cancelled(reason));
+}
+
+/// <summary>What the connection of one request tells about it.</summary>
+internal sealed class ExchangeTrace
+{
+    public static readonly HttpRequestOptionsKey<ExchangeTrace> Key = new("rule.exchange");
+
+    // A connection of the pool does not know which request it serves; its writes come from the request's own flow.
+    private static readonly AsyncLocal<ExchangeTrace?> Flow = new();
+
+    /// <summary>Of the request that is being sent by the calling flow.</summary>
+    public static ExchangeTrace? Current
+    {
+        get => Flow.Value;
+        set => Flow.Value = value;
+    }
+
+    public EndPoint? Remote { get; set; }
+
+    /// <summary>Name resolution and TCP; null on a connection that was open already.</summary>
+    public TimeSpan? Connect { get; set; }
+
+    public TimeSpan? Tls { get; set; }
+
+    /// <summary>From the start to the answer's headers.</summary>
+    public TimeSpan? FirstByte { get; set; }
+
+    /// <summary>When the connection that was made for this request was there.</summary>
+    public long ConnectedAt { get; set; }
 }

@@ -1,19 +1,26 @@
 namespace RuleEngineNats.DeliveryWorker.Delivery;
 
-/// <summary>One attempt as it goes into PostgreSQL: always a row of history, and what it changes in <c>rule_webhook_calls</c>.</summary>
-internal sealed record AttemptRecord(OutgoingEvent Event, Attempt Attempt, CallChange Change);
+/// <summary>What goes into PostgreSQL about an event and an endpoint: a row of history for an attempt, and what changes in <c>rule_webhook_calls</c>.</summary>
+/// <param name="WebhookId">The endpoint.</param>
+/// <param name="Event">The event.</param>
+/// <param name="Attempt">The attempt; null when none was made.</param>
+/// <param name="Change">What becomes of its call.</param>
+internal sealed record AttemptRecord(int WebhookId, OutgoingEvent Event, Attempt? Attempt, CallChange Change);
 
-/// <summary>What an attempt does to the queue; a closed set.</summary>
+/// <summary>What happens to the queue; a closed set.</summary>
 internal abstract record CallChange
 {
     private CallChange()
     {
     }
 
-    /// <summary>A first attempt from a stream that was delivered: there is no call.</summary>
+    /// <summary>A first attempt from a stream that was delivered, or an endpoint that is off: there is no call.</summary>
     public static CallChange None { get; } = new Nothing();
 
     public sealed record Nothing : CallChange;
+
+    /// <summary>The endpoint cannot take it now: a call is made, due at once and not tried yet.</summary>
+    public sealed record Spill : CallChange;
 
     /// <summary>A first attempt from a stream that failed: a call is made, due after <paramref name="RetryIn"/>, or failed at once.</summary>
     public sealed record Open(TimeSpan? RetryIn, string Error) : CallChange;

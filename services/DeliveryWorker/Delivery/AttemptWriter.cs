@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using RuleEngineNats.DeliveryWorker.Isolation;
 
 namespace RuleEngineNats.DeliveryWorker.Delivery;
 
@@ -8,8 +9,8 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 /// Makes attempts durable. While one transaction commits, what comes in forms the next, so a single delivery waits for one commit and a thousand
 /// at once share a few. An attempt that cannot be written for want of PostgreSQL waits for it: its event stays unacknowledged and in progress.
 /// </summary>
-internal sealed partial class AttemptWriter(NpgsqlDataSource database, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<AttemptWriter> logger)
-    : BackgroundService
+internal sealed partial class AttemptWriter(
+    NpgsqlDataSource database, Circuits circuits, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<AttemptWriter> logger) : BackgroundService
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
@@ -58,7 +59,7 @@ internal sealed partial class AttemptWriter(NpgsqlDataSource database, IOptions<
         {
             try
             {
-                await AttemptBatch.WriteAsync(database, [.. batch.Select(pending => pending.Record)], cancellationToken);
+                await AttemptBatch.WriteAsync(database, [.. batch.Select(pending => pending.Record)], circuits, cancellationToken);
                 batch.ForEach(pending => pending.Written.TrySetResult());
                 return;
             }
@@ -96,7 +97,7 @@ internal sealed partial class AttemptWriter(NpgsqlDataSource database, IOptions<
             return;
         }
 
-        var attempt = single.Record.Attempt with { ResponseBody = null, ResponseContentType = null };
+        var attempt = single.Record.Attempt is { } made ? made with { ResponseBody = null, ResponseHeaders = null } : null;
         var record = single.Record with { Attempt = attempt, Event = single.Record.Event with { Headers = [], TraceParent = null } };
         await WriteAsync([single with { Record = record, Reduced = true }], cancellationToken);
     }

@@ -1,5 +1,7 @@
 using MassTransit;
 using Microsoft.Extensions.Options;
+using RuleEngineNats.Consumers;
+using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
 using RuleEngineNats.DeliveryWorker.Streams;
@@ -10,17 +12,20 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 public sealed record EventArrived;
 
 /// <summary>
-/// Takes an event to every endpoint whose filter matches and returns when the outcome for each is committed; only then may the message be acknowledged.
+/// Takes an event to every endpoint whose filter matches and returns when for each the outcome, or the call that will have it, is committed; only then may
+/// the message be acknowledged.
 /// <code>
 /// 1 route by subject        none matches: done
 /// 2 came with rule-call-id  lease that call; not ours: the queue path has that endpoint
 /// 3 came before             leave out the endpoints whose outcome is recorded
-/// 4 send, decide, record    for all that are left at once
+/// 4 admit                   an endpoint that cannot take it now: leave it to the queue
+/// 5 send, decide, record    for all that are left at once; what takes long goes on as a call
+/// 6 endpoints that are off  record that they did not get it
 /// </code>
 /// </summary>
 internal sealed class DeliverEvent(
-    Routes routes, CallQueue calls, RecordedDeliveries recorded, PostWebhook post, AttemptWriter writer, IOptions<DeliveryOptions> options)
-    : IConsumer<EventArrived>
+    Routes routes, CallQueue calls, RecordedDeliveries recorded, EndpointStates states, MakeAttempt attempts, DetachedAttempts detached, AttemptWriter writer,
+    Drain drain, IOptions<DeliveryOptions> options, TimeProvider time) : IConsumer<EventArrived>
 {
     private const int MaxFanOut = 32;
 
@@ -31,27 +36,32 @@ internal sealed class DeliverEvent(
             throw new InvalidOperationException("an event without its content");
         }
 
-        var cancellationToken = context.CancellationToken;
+        // Not the context's token: an attempt may outlive its message.
+        var cancellationToken = drain.Abort;
         var endpoints = (await routes.ForAsync(arrived.PublishedThrough, arrived.Outgoing.Subject!, cancellationToken)).Match(arrived.Outgoing.Subject!);
-        if (endpoints.Count == 0)
+        var off = routes.Off.Match(arrived.Outgoing.Subject!);
+        if (endpoints.Count + off.Count == 0)
         {
             return;
         }
 
-        if (endpoints.Count == 1 && arrived is { CallId: null, Redelivered: false })
+        if (endpoints.Count == 1 && off.Count == 0 && arrived is { CallId: null, Redelivered: false })
         {
             await DeliverAsync(endpoints[0], arrived.Outgoing, cancellationToken);
             return;
         }
 
-        var due = await LeaveOutAsync(arrived, endpoints, cancellationToken);
-        DeliveryMetrics.SkippedDeliveries(endpoints.Count - due.Count);
+        var due = await LeaveOutAsync(arrived, [.. endpoints, .. off], cancellationToken);
+        DeliveryMetrics.SkippedDeliveries(endpoints.Count + off.Count - due.Count);
         await Parallel.ForEachAsync(
             due,
             new ParallelOptions { MaxDegreeOfParallelism = MaxFanOut, CancellationToken = cancellationToken },
-            (delivery, token) => new ValueTask(delivery.Lease is { } lease
-                ? DeliverLeasedAsync(delivery.Endpoint, arrived.Outgoing, arrived.CallId!.Value, lease, token)
-                : DeliverAsync(delivery.Endpoint, arrived.Outgoing, token)));
+            (delivery, token) => new ValueTask(delivery switch
+            {
+                { Lease: { } lease } => DeliverLeasedAsync(delivery.Endpoint, arrived.Outgoing, arrived.CallId!.Value, lease, token),
+                { Endpoint.Off: { } reason } => writer.RecordAsync(new(delivery.Endpoint.Id, arrived.Outgoing, Attempt.Cancelled(reason, time.GetUtcNow()), CallChange.None), token),
+                _ => DeliverAsync(delivery.Endpoint, arrived.Outgoing, token),
+            }));
     }
 
     private async Task<List<(Endpoint Endpoint, EventLease? Lease)>> LeaveOutAsync(
@@ -83,23 +93,50 @@ internal sealed class DeliverEvent(
 
     private async Task DeliverAsync(Endpoint endpoint, OutgoingEvent outgoing, CancellationToken cancellationToken)
     {
-        var attempt = await post.SendAsync(endpoint, outgoing, number: 1, cancellationToken);
-        var change = DecideNext.After(endpoint, attempt.Outcome, retryCount: null, Random.Shared.NextDouble());
-        await writer.RecordAsync(new(outgoing, attempt, change), cancellationToken);
+        var admission = await states.AdmitAsync(endpoint, cancellationToken);
+        if (admission.Refusal is { } reason)
+        {
+            DeliveryMetrics.Spilled(reason);
+            await writer.RecordAsync(new(endpoint.Id, outgoing, null, new CallChange.Spill()), cancellationToken);
+            return;
+        }
+
+        var attempt = attempts.RunAsync(admission, endpoint, outgoing, number: 1, retryCount: null, drain.Abort);
+        if (!await EndsSoonAsync(attempt) && await detached.TryTakeAsync(endpoint, outgoing, attempt, cancellationToken))
+        {
+            return;
+        }
+
+        await writer.RecordAsync(await attempt, cancellationToken);
+    }
+
+    private async Task<bool> EndsSoonAsync(Task attempt)
+    {
+        if (!attempt.IsCompleted)
+        {
+            await attempt.WaitAsync(options.Value.DetachAfter, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        return attempt.IsCompleted;
     }
 
     private async Task DeliverLeasedAsync(Endpoint endpoint, OutgoingEvent outgoing, long callId, EventLease lease, CancellationToken cancellationToken)
     {
         var ours = outgoing with { EventId = lease.EventId, CallId = callId };
+        var admission = endpoint.Off is null ? await states.AdmitAsync(endpoint, cancellationToken) : new(null, endpoint, endpoint.Off);
+        if (admission.Refusal is not null)
+        {
+            await calls.ReleaseAsync(callId, tried: false, cancellationToken);
+            return;
+        }
+
         try
         {
-            var attempt = await post.SendAsync(endpoint, ours, lease.Attempt, cancellationToken);
-            var change = DecideNext.After(endpoint, attempt.Outcome, lease.RetryCount, Random.Shared.NextDouble());
-            await writer.RecordAsync(new(ours, attempt, change), cancellationToken);
+            await writer.RecordAsync(await attempts.RunAsync(admission, endpoint, ours, lease.Attempt, lease.RetryCount, cancellationToken), cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            await calls.ReleaseAsync(callId, CancellationToken.None);
+            await calls.ReleaseAsync(callId, tried: true, CancellationToken.None);
             throw;
         }
     }

@@ -27,6 +27,7 @@ internal sealed class DeliveryClient : HttpMessageInvoker
         AutomaticDecompression = DecompressionMethods.None,
         ConnectTimeout = egress.ConnectTimeout,
         ConnectCallback = new GuardedConnector(egress, resolve).ConnectAsync,
+        PlaintextStreamFilter = GuardedConnector.ReadyAsync,
         // Long enough to matter, short enough to follow an endpoint that moves.
         PooledConnectionLifetime = TimeSpan.FromMinutes(2),
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),

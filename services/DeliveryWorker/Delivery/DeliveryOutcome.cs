@@ -41,6 +41,12 @@ internal abstract record DeliveryOutcome
     /// <summary>One sentence for the error columns; null when delivered.</summary>
     public virtual string? Error => Code;
 
+    /// <summary>How long the receiver asked to be left alone.</summary>
+    public virtual TimeSpan? RetryAfter => null;
+
+    /// <summary>Whether the endpoint is to blame, so that its circuit breaker counts it.</summary>
+    public virtual bool IsOfEndpoint => true;
+
     /// <summary>A 2xx answer.</summary>
     public sealed record Delivered(int HttpStatus) : DeliveryOutcome
     {
@@ -56,13 +62,18 @@ internal abstract record DeliveryOutcome
     }
 
     /// <summary>Any other answer. A redirect is one: it is never followed, it would lead past the checks of the URL.</summary>
-    public sealed record Rejected(int HttpStatus) : DeliveryOutcome
+    public sealed record Rejected(int HttpStatus, TimeSpan? Asked = null) : DeliveryOutcome
     {
         public override DeliveryStage Stage => DeliveryStage.Answer;
 
         public override string Code => "http_status";
 
         public override int? Status => HttpStatus;
+
+        public override TimeSpan? RetryAfter => Asked;
+
+        /// <summary>410 says that there will never be a receiver again.</summary>
+        public override bool IsFinal => HttpStatus == 410;
 
         public override string? Error => HttpStatus is >= 300 and < 400 ? $"HTTP {HttpStatus}: redirects are not followed" : $"HTTP {HttpStatus}";
     }
@@ -102,6 +113,8 @@ internal abstract record DeliveryOutcome
     {
         public override DeliveryStage Stage => At;
 
+        public override bool IsOfEndpoint => false;
+
         public override string Code => "address_blocked";
 
         public override string HistoryWord => "blocked";
@@ -111,10 +124,28 @@ internal abstract record DeliveryOutcome
         public override string? Error => "address_blocked: " + Reason;
     }
 
+    /// <summary>The webhook is off: nothing was sent, and the record says so.</summary>
+    public sealed record Cancelled(string Reason) : DeliveryOutcome
+    {
+        public override DeliveryStage Stage => DeliveryStage.Prepare;
+
+        public override string Code => "cancelled";
+
+        public override string HistoryWord => "cancelled";
+
+        public override bool IsFinal => true;
+
+        public override bool IsOfEndpoint => false;
+
+        public override string? Error => Reason;
+    }
+
     /// <summary>A secret cannot be read, which another key mends; nothing is sent without its signature.</summary>
     public sealed record NotSigned(string Reason) : DeliveryOutcome
     {
         public override DeliveryStage Stage => DeliveryStage.Prepare;
+
+        public override bool IsOfEndpoint => false;
 
         public override string Code => "not_signed";
 
@@ -125,6 +156,8 @@ internal abstract record DeliveryOutcome
     public sealed record RequestRefused(string Reason) : DeliveryOutcome
     {
         public override DeliveryStage Stage => DeliveryStage.Prepare;
+
+        public override bool IsOfEndpoint => false;
 
         public override string Code => "request_refused";
 

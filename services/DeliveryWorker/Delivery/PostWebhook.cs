@@ -26,18 +26,20 @@ internal sealed partial class PostWebhook(
         var started = time.GetUtcNow();
         var clock = time.GetTimestamp();
         using var counted = DeliveryMetrics.Sending();
-        var answer = await ExchangeAsync(endpoint, outgoing, started, activity, cancellationToken);
-        var attempt = new Attempt(endpoint.Id, number, started, time.GetElapsedTime(clock), answer.Outcome)
+        var trace = new ExchangeTrace();
+        var answer = await ExchangeAsync(endpoint, outgoing, started, activity, trace, cancellationToken);
+        var attempt = new Attempt(number, started, time.GetElapsedTime(clock), answer.Outcome)
         {
             ResponseBody = answer.Body,
-            ResponseContentType = answer.ContentType,
+            ResponseHeaders = answer.Headers,
+            Trace = answer.Outcome.Stage is DeliveryStage.Prepare ? null : trace,
         };
         Report(endpoint, outgoing, attempt, activity);
         return attempt;
     }
 
     private async Task<Answer> ExchangeAsync(
-        Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity, CancellationToken cancellationToken)
+        Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity, ExchangeTrace trace, CancellationToken cancellationToken)
     {
         if (endpoint.Target.Problem is { } blocked)
         {
@@ -61,11 +63,15 @@ internal sealed partial class PostWebhook(
         try
         {
             using var request = CreateRequest(endpoint, outgoing, started, activity);
+            request.Options.Set(ExchangeTrace.Key, trace);
+            ExchangeTrace.Current = trace;
             stage = DeliveryStage.Exchange;
+            var sent = time.GetTimestamp();
             using var response = await client.SendAsync(request, limit.Token);
+            trace.FirstByte = time.GetElapsedTime(sent);
             var status = (int)response.StatusCode;
-            DeliveryOutcome outcome = status is >= 200 and < 300 ? new DeliveryOutcome.Delivered(status) : new DeliveryOutcome.Rejected(status);
-            return new(outcome, await ReadBodyAsync(response, limit.Token, cancellationToken), response.Content.Headers.ContentType?.MediaType);
+            DeliveryOutcome outcome = status is >= 200 and < 300 ? new DeliveryOutcome.Delivered(status) : new DeliveryOutcome.Rejected(status, RetryAfter.Of(response, started));
+            return new(outcome, await ReadBodyAsync(response, limit.Token, cancellationToken), KeptHeaders.Of(response, endpoint.Delivery.ResponseHeadersKept));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -215,7 +221,7 @@ internal sealed partial class PostWebhook(
         }
     }
 
-    private readonly record struct Answer(DeliveryOutcome Outcome, string? Body = null, string? ContentType = null);
+    private readonly record struct Answer(DeliveryOutcome Outcome, string? Body = null, IReadOnlyDictionary<string, string>? Headers = null);
 
     [LoggerMessage(Level = LogLevel.Information, EventName = "delivery.attempted",
         Message = "event {EventId} to webhook {WebhookId}, attempt {Attempt}: {Outcome} at {Stage}, status {Status}, {DurationMs:0.0} ms, {Bytes} bytes, stream {Stream} {Sequence}, call {CallId} {Error}")]

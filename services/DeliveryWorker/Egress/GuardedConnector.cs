@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using RuleEngineNats.DeliveryWorker.Delivery;
 
 namespace RuleEngineNats.DeliveryWorker.Egress;
 
@@ -11,6 +13,7 @@ internal sealed class GuardedConnector(EgressOptions options, Func<string, Cance
 {
     public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
+        var began = Stopwatch.GetTimestamp();
         var target = context.DnsEndPoint;
         var addresses = IPAddress.TryParse(target.Host, out var literal) ? [literal] : await resolve(target.Host, cancellationToken);
         foreach (var address in addresses)
@@ -22,7 +25,25 @@ internal sealed class GuardedConnector(EgressOptions options, Func<string, Cance
             }
         }
 
-        return await ConnectAsync(addresses, target.Port, cancellationToken);
+        var stream = await ConnectAsync(addresses, target.Port, cancellationToken);
+        if (context.InitialRequestMessage.Options.TryGetValue(ExchangeTrace.Key, out var trace))
+        {
+            trace.Connect = Stopwatch.GetElapsedTime(began);
+            trace.ConnectedAt = Stopwatch.GetTimestamp();
+        }
+
+        return stream;
+    }
+
+    /// <summary>Called when the connection is ready for its first request: after the TLS handshake, where there is one.</summary>
+    public static ValueTask<Stream> ReadyAsync(SocketsHttpPlaintextStreamFilterContext context, CancellationToken cancellationToken)
+    {
+        if (context.InitialRequestMessage.RequestUri?.Scheme == Uri.UriSchemeHttps && context.InitialRequestMessage.Options.TryGetValue(ExchangeTrace.Key, out var trace))
+        {
+            trace.Tls = Stopwatch.GetElapsedTime(trace.ConnectedAt);
+        }
+
+        return ValueTask.FromResult(context.PlaintextStream);
     }
 
     private static async Task<Stream> ConnectAsync(IPAddress[] addresses, int port, CancellationToken cancellationToken)
@@ -34,7 +55,7 @@ internal sealed class GuardedConnector(EgressOptions options, Func<string, Cance
             try
             {
                 await socket.ConnectAsync(new IPEndPoint(address, port), cancellationToken);
-                return new NetworkStream(socket, ownsSocket: true);
+                return new ObservedStream(socket);
             }
             catch (SocketException e)
             {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.DeliveryWorker.Delivery;
@@ -6,7 +7,17 @@ using RuleEngineNats.DeliveryWorker.Routing;
 namespace RuleEngineNats.DeliveryWorker.Queue;
 
 /// <summary>A call this worker holds the lease of.</summary>
-internal sealed record LeasedCall(long CallId, int WebhookId, int RetryCount, int Attempt, OutgoingEvent Event);
+internal sealed record LeasedCall(long CallId, int WebhookId, int RetryCount, int Attempt, OutgoingEvent Event)
+{
+    /// <summary>When it was leased, or a little before.</summary>
+    public long Since { get; } = Stopwatch.GetTimestamp();
+}
+
+/// <summary>What an endpoint may have of the queue now.</summary>
+/// <param name="Endpoint">The endpoint.</param>
+/// <param name="Room">Calls at most.</param>
+/// <param name="Repeats">Of these, repeats at most.</param>
+internal readonly record struct ClaimShare(Endpoint Endpoint, int Room, int Repeats);
 
 /// <summary>The lease of the call that an event with <c>rule-call-id</c> belongs to.</summary>
 /// <param name="Ours">False when the queue path has it or has finished it.</param>
@@ -15,16 +26,35 @@ internal readonly record struct EventLease(int WebhookId, string EventId, int Re
 /// <summary>The statements by which workers share <c>rule_webhook_calls</c>. The clock is that of PostgreSQL alone.</summary>
 internal sealed class CallQueue(NpgsqlDataSource database)
 {
-    // As rule_webhook_claim, and only for endpoints that are on: what is due for one that is off stays where it is. now() and not clock_timestamp():
-    // a volatile function could not bound the index scan. A lease that ran out is a worker that died during its request, and the record says so.
+    // Jumps in the index from one webhook that has something outstanding to the next, whatever the number of rows of each.
+    private const string FindSql = """
+        WITH RECURSIVE outstanding AS (
+            (SELECT c.webhook_id FROM rule_webhook_calls c WHERE c.due_at IS NOT NULL ORDER BY c.webhook_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT c.webhook_id FROM rule_webhook_calls c WHERE c.due_at IS NOT NULL AND c.webhook_id > o.webhook_id ORDER BY c.webhook_id LIMIT 1)
+              FROM outstanding o WHERE o.webhook_id IS NOT NULL)
+        SELECT o.webhook_id FROM outstanding o
+         WHERE EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.attempts > 0) = false AND c.due_at <= now())
+            OR EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.attempts > 0) = true AND c.due_at <= now())
+        """;
+
+    // From each endpoint what it may have, first attempts before repeats. now() and not clock_timestamp(): a volatile function could not bound the index
+    // scan. A lease that ran out is a worker that died during its request, and the record says so.
     private const string ClaimSql = """
         WITH due AS (
-            SELECT call_id, status FROM rule_webhook_calls
-             WHERE due_at <= now() AND webhook_id = ANY($1)
-             ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT d.call_id, d.status FROM unnest($1::int[], $2::int[], $3::int[]) AS w(webhook_id, room, repeats) CROSS JOIN LATERAL (
+                WITH fresh AS MATERIALIZED (
+                    SELECT c.call_id, c.status FROM rule_webhook_calls c
+                     WHERE c.webhook_id = w.webhook_id AND (c.attempts > 0) = false AND c.due_at <= now()
+                     ORDER BY c.due_at LIMIT w.room FOR UPDATE SKIP LOCKED),
+                repeat AS MATERIALIZED (
+                    SELECT c.call_id, c.status FROM rule_webhook_calls c
+                     WHERE c.webhook_id = w.webhook_id AND (c.attempts > 0) = true AND c.due_at <= now()
+                     ORDER BY c.due_at LIMIT least(w.repeats, w.room - (SELECT count(*) FROM fresh)) FOR UPDATE SKIP LOCKED)
+                SELECT * FROM fresh UNION ALL SELECT * FROM repeat) d
         ), claimed AS (
             UPDATE rule_webhook_calls c
-               SET status = 'processing', leased_by = $3, lease_until = now() + $4, started_at = now(), attempts = c.attempts + 1
+               SET status = 'processing', leased_by = $4, lease_until = now() + $5, started_at = now(), attempts = c.attempts + 1
               FROM due WHERE c.call_id = due.call_id
             RETURNING c.*, due.status AS was
         ), lost AS (
@@ -38,23 +68,46 @@ internal sealed class CallQueue(NpgsqlDataSource database)
           FROM claimed ORDER BY call_id
         """;
 
+    // A call that another path opened keeps its row; whoever finds one may not take this event over.
+    private const string OpenSql = """
+        INSERT INTO rule_webhook_calls (webhook_id, event_id, status, payload, body, subject, request_headers, trace_parent, attempts, started_at, leased_by, lease_until)
+        VALUES ($1, $2, 'processing', $3, $4, $5, $6, $7, 1, now(), $8, now() + $9)
+        ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING call_id
+        """;
+
     private const string LeaseSql = """
         SELECT webhook_id, event_id, retry_count, attempts + 1, rule_webhook_lease(call_id, $2, $3) FROM rule_webhook_calls WHERE call_id = $1 AND webhook_id = ANY($4)
         """;
 
     private const string ReleaseSql = """
         UPDATE rule_webhook_calls
-           SET status = CASE WHEN retry_count > 0 THEN 'retrying' ELSE 'pending' END, scheduled_at = CASE WHEN retry_count > 0 THEN scheduled_at ELSE now() END,
+           SET attempts = attempts - CASE WHEN $3 THEN 0 ELSE 1 END, status = CASE WHEN retry_count > 0 THEN 'retrying' ELSE 'pending' END, scheduled_at = CASE WHEN retry_count > 0 THEN scheduled_at ELSE now() END,
                next_retry_at = CASE WHEN retry_count > 0 THEN now() END, leased_by = NULL, lease_until = NULL
          WHERE call_id = $1 AND leased_by = $2 AND status = 'processing'
         """;
 
+    /// <summary>The webhooks that have calls due.</summary>
+    public async Task<IReadOnlyList<int>> FindDueAsync(CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(FindSql);
+        return await ReadIdsAsync(command, cancellationToken);
+    }
+
+    /// <summary>Of webhooks with an open circuit, or that failures switched off, those whose time for one attempt has come.</summary>
+    public async Task<IReadOnlyList<int>> TakeProbesAsync(int[] webhooks, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("SELECT rule_webhook_take_probes($1)");
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = webhooks });
+        return await ReadIdsAsync(command, cancellationToken);
+    }
+
     /// <summary>Leases calls that are due.</summary>
-    public async Task<IReadOnlyList<LeasedCall>> ClaimAsync(int[] webhooks, int limit, TimeSpan lease, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<LeasedCall>> ClaimAsync(IReadOnlyList<ClaimShare> shares, TimeSpan lease, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(ClaimSql);
-        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = webhooks });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. shares.Select(share => share.Endpoint.Id)] });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. shares.Select(share => share.Room)] });
+        command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. shares.Select(share => share.Repeats)] });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = DeliveryWorkerInfo.InstanceId });
         command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease, NpgsqlDbType = NpgsqlDbType.Interval });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
@@ -88,13 +141,45 @@ internal sealed class CallQueue(NpgsqlDataSource database)
             : null;
     }
 
+    /// <summary>Makes a leased call of an event whose first attempt is under way; null when the event has a call already.</summary>
+    public async Task<long?> OpenLeasedAsync(int webhookId, OutgoingEvent outgoing, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(OpenSql);
+        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = webhookId });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = outgoing.EventId });
+        command.Parameters.Add(new() { Value = CallRows.Payload(outgoing.Body), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        command.Parameters.Add(new NpgsqlParameter<byte[]> { TypedValue = outgoing.Body.ToArray() });
+        command.Parameters.Add(new() { Value = (object?)outgoing.Subject ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
+        command.Parameters.Add(new() { Value = (object?)CallRows.EventHeadersJson(outgoing) ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Jsonb });
+        command.Parameters.Add(new() { Value = (object?)outgoing.TraceParent ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
+        command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = DeliveryWorkerInfo.InstanceId });
+        command.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = lease, NpgsqlDbType = NpgsqlDbType.Interval });
+        return (long?)await command.ExecuteScalarAsync(cancellationToken);
+    }
+
     /// <summary>Gives a lease back at once, so that another worker need not wait for its end.</summary>
-    public async Task ReleaseAsync(long callId, CancellationToken cancellationToken)
+    /// <param name="callId">The call.</param>
+    /// <param name="tried">Whether a request was begun.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task ReleaseAsync(long callId, bool tried, CancellationToken cancellationToken)
     {
         await using var command = database.CreateCommand(ReleaseSql);
         command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = callId });
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = DeliveryWorkerInfo.InstanceId });
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = tried });
         await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+
+    private static async Task<IReadOnlyList<int>> ReadIdsAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var ids = new List<int>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            ids.Add(reader.GetInt32(0));
+        }
+
+        return ids;
     }
 
     private static string? Text(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);

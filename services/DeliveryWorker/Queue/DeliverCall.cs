@@ -1,5 +1,9 @@
+using System.Diagnostics;
 using MassTransit;
+using Microsoft.Extensions.Options;
+using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Delivery;
+using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Routing;
 
 namespace RuleEngineNats.DeliveryWorker.Queue;
@@ -7,8 +11,9 @@ namespace RuleEngineNats.DeliveryWorker.Queue;
 /// <summary>The type MassTransit routes calls of the PostgreSQL queue by; the call itself rides beside it (<see cref="LeasedCall"/>).</summary>
 public sealed record CallDue;
 
-/// <summary>One attempt of a call: queued by <c>rule_webhook_enqueue</c>, left over from a first attempt that failed, or of both paths.</summary>
-internal sealed class DeliverCall(Routes routes, CallQueue calls, PostWebhook post, AttemptWriter writer) : IConsumer<CallDue>
+/// <summary>One attempt of a call: queued by <c>rule_webhook_enqueue</c>, left over from a first attempt that failed, spilled, or of both paths.</summary>
+internal sealed class DeliverCall(
+    Routes routes, CallQueue calls, EndpointStates states, MakeAttempt attempts, AttemptWriter writer, Drain drain, IOptions<DeliveryOptions> options) : IConsumer<CallDue>
 {
     public async Task Consume(ConsumeContext<CallDue> context)
     {
@@ -18,14 +23,21 @@ internal sealed class DeliverCall(Routes routes, CallQueue calls, PostWebhook po
         }
 
         // Switched off since it was leased: it stays due and is taken up again when the endpoint is on.
-        if (routes.Current.Find(call.WebhookId) is not { } endpoint)
+        if (routes.FindForCalls(call.WebhookId) is not { } endpoint)
         {
-            await calls.ReleaseAsync(call.CallId, context.CancellationToken);
+            await calls.ReleaseAsync(call.CallId, tried: false, drain.Abort);
             return;
         }
 
-        var attempt = await post.SendAsync(endpoint, call.Event, call.Attempt, context.CancellationToken);
-        var change = DecideNext.After(endpoint, attempt.Outcome, call.RetryCount, Random.Shared.NextDouble());
-        await writer.RecordAsync(new(call.Event, attempt, change), context.CancellationToken);
+        var place = await states.EnterAsync(endpoint, first: call.Attempt == 1, drain.Abort);
+        if (Stopwatch.GetElapsedTime(call.Since) > options.Value.Lease - options.Value.MaxTimeout)
+        {
+            // It waited so long for its place that the request could outlast the lease.
+            place.Dispose();
+            await calls.ReleaseAsync(call.CallId, tried: false, drain.Abort);
+            return;
+        }
+
+        await writer.RecordAsync(await attempts.RunAsync(place, endpoint, call.Event, call.Attempt, call.RetryCount, drain.Abort), drain.Abort);
     }
 }

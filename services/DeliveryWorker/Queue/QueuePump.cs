@@ -2,29 +2,29 @@ using System.Collections.Concurrent;
 using MassTransit.Transports;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
-using RuleEngineNats.DeliveryWorker.Routing;
 
 namespace RuleEngineNats.DeliveryWorker.Queue;
 
 /// <summary>
-/// Takes calls that are due out of PostgreSQL, no more than can start at once. It polls: 100 ms while there is work, growing to 1 s without. NOTIFY in the
-/// transaction that queues would take a lock all of them share and cost 63 % of their throughput at 16 writers.
+/// Takes calls that are due out of PostgreSQL, of each endpoint no more than it may have. It polls: 100 ms while there is work, growing to 1 s without, and
+/// looks again as soon as a place comes free. NOTIFY in the transaction that queues would take a lock all of them share and cost 63 % of their throughput at 16 writers.
 /// </summary>
 internal sealed partial class QueuePump(
-    CallQueue calls, Routes routes, IReceiveEndpointDispatcher<DeliverCall> dispatcher, Drain drain, IOptions<DeliveryOptions> options, TimeProvider time,
+    CallQueue calls, ClaimPlan plan, IReceiveEndpointDispatcher<DeliverCall> dispatcher, Drain drain, IOptions<DeliveryOptions> options, TimeProvider time,
     ILogger<QueuePump> logger) : BackgroundService
 {
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
 
-    private readonly SemaphoreSlim _slots = new(options.Value.QueueConcurrency);
     private readonly ConcurrentDictionary<long, Task> _inWork = new();
+    private readonly SemaphoreSlim _ended = new(0);
+    private int _places = options.Value.QueueConcurrency;
 
     /// <summary>Null while the last look at the queue went well.</summary>
     public string? Problem { get; private set; }
 
     public override void Dispose()
     {
-        _slots.Dispose();
+        _ended.Dispose();
         base.Dispose();
     }
 
@@ -35,12 +35,12 @@ internal sealed partial class QueuePump(
         {
             try
             {
-                var (asked, got) = await ClaimAsync(drain.Stop);
+                var (found, got) = await ClaimAsync(drain.Stop);
                 Problem = null;
-                pause = NextPause(pause, got);
-                if (got < asked || asked == 0)
+                pause = found > 0 ? options.Value.QueuePollBusy : pause * 2 < options.Value.QueuePollIdle ? pause * 2 : options.Value.QueuePollIdle;
+                if (got == 0)
                 {
-                    await Task.Delay(pause, time, drain.Stop);
+                    await WaitAsync(pause, drain.Stop);
                 }
             }
             catch (OperationCanceledException) when (drain.Stop.IsCancellationRequested)
@@ -58,46 +58,52 @@ internal sealed partial class QueuePump(
         await Task.WhenAll(_inWork.Values);
     }
 
-    private TimeSpan NextPause(TimeSpan pause, int got)
+    // Until the pause is over, or a call that ended makes room.
+    private async Task WaitAsync(TimeSpan pause, CancellationToken cancellationToken)
     {
-        var idle = options.Value.QueuePollIdle;
-        return got > 0 ? options.Value.QueuePollBusy : pause * 2 < idle ? pause * 2 : idle;
+        if (_inWork.IsEmpty)
+        {
+            await Task.Delay(pause, time, cancellationToken);
+        }
+        else
+        {
+            await _ended.WaitAsync(pause, cancellationToken);
+        }
+
+        while (_ended.Wait(0, CancellationToken.None))
+        {
+        }
     }
 
-    private async Task<(int Asked, int Got)> ClaimAsync(CancellationToken cancellationToken)
+    private async Task<(int Found, int Got)> ClaimAsync(CancellationToken cancellationToken)
     {
-        await _slots.WaitAsync(cancellationToken);
-        var free = 1;
-        while (_slots.Wait(0, CancellationToken.None))
+        var places = Volatile.Read(ref _places);
+        if (places <= 0)
         {
-            free++;
+            return (1, 0);
         }
 
-        var started = 0;
-        try
+        var due = await calls.FindDueAsync(cancellationToken);
+        var shares = due.Count == 0 ? [] : await plan.MakeAsync(due, places, cancellationToken);
+        if (shares.Count == 0)
         {
-            var webhooks = routes.Current.EndpointIds;
-            // Not cancelled by a stop: rows that were leased but never read would wait for the end of their lease.
-            var claimed = webhooks.Length == 0 ? [] : await calls.ClaimAsync(webhooks, free, options.Value.Lease, drain.Abort);
-            foreach (var call in claimed)
-            {
-                started++;
-                Start(call);
-            }
+            return (due.Count, 0);
+        }
 
-            return (free, claimed.Count);
-        }
-        finally
+        // Not cancelled by a stop: rows that were leased but never read would wait for the end of their lease.
+        var claimed = await calls.ClaimAsync(shares, options.Value.Lease, drain.Abort);
+        plan.Spend(shares, claimed);
+        foreach (var call in claimed)
         {
-            if (free > started)
-            {
-                _slots.Release(free - started);
-            }
+            Start(call);
         }
+
+        return (due.Count, claimed.Count);
     }
 
     private void Start(LeasedCall call)
     {
+        Interlocked.Decrement(ref _places);
         var finished = new TaskCompletionSource();
         _inWork[call.CallId] = finished.Task;
         _ = DeliverAsync(call, finished);
@@ -105,9 +111,19 @@ internal sealed partial class QueuePump(
 
     private async Task DeliverAsync(LeasedCall call, TaskCompletionSource finished)
     {
+        var early = false;
         try
         {
-            await dispatcher.Dispatch(Hosting.NoBody, Hosting.NoHeaders, drain.Abort, call);
+            var dispatch = dispatcher.Dispatch(Hosting.NoBody, Hosting.NoHeaders, drain.Abort, call);
+            await dispatch.WaitAsync(options.Value.DetachAfter, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // What takes long holds no place of other endpoints' calls; its lease is in the table.
+            if (!dispatch.IsCompleted && _inWork.Count <= options.Value.MaxDetached)
+            {
+                early = true;
+                GivePlaceBack();
+            }
+
+            await dispatch;
         }
         catch (Exception e)
         {
@@ -115,10 +131,20 @@ internal sealed partial class QueuePump(
         }
         finally
         {
-            _slots.Release();
             _inWork.TryRemove(call.CallId, out _);
+            if (!early)
+            {
+                GivePlaceBack();
+            }
+
             finished.TrySetResult();
         }
+    }
+
+    private void GivePlaceBack()
+    {
+        Interlocked.Increment(ref _places);
+        _ended.Release();
     }
 
     private async Task ReleaseAsync(LeasedCall call, Exception reason)
@@ -132,7 +158,7 @@ internal sealed partial class QueuePump(
         try
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
-            await calls.ReleaseAsync(call.CallId, limit.Token);
+            await calls.ReleaseAsync(call.CallId, tried: true, limit.Token);
         }
         catch (Exception e)
         {

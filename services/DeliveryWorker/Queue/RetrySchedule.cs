@@ -1,36 +1,44 @@
+using RuleEngineNats.DeliveryWorker.Delivery;
+
 namespace RuleEngineNats.DeliveryWorker.Queue;
 
-/// <summary>The columns of a webhook that say how a failed attempt is repeated.</summary>
-internal readonly record struct RetryPolicy(bool Enabled, int MaxRetries, TimeSpan Delay, double Multiplier);
-
 /// <summary>
-/// The rule of <c>rule_webhook_retry</c>: delay × multiplier^retry_count, counted before the increment. With the defaults (1 s, ×2, 3 retries):
+/// When a failed attempt is repeated: the webhook's own pauses (<c>rule_webhook_retry_delays</c>), varied, and never sooner than the receiver asked for.
 /// <code>
-/// attempt        1     2     3     4
-/// retry_count    0     1     2     3
-/// next after    1 s   2 s   4 s   none: failed
+/// Standard Webhooks  attempt        1    2      3       4    5    6     7     8     9     10
+///                    next after   5 s  5 min  30 min  2 h  5 h  10 h  14 h  20 h  24 h  none: dead letter
 /// </code>
 /// </summary>
 internal static class RetrySchedule
 {
-    /// <summary>The longest wait; ten retries of a wide multiplier would otherwise reach years.</summary>
-    public static readonly TimeSpan MaxDelay = TimeSpan.FromHours(24);
+    /// <summary>The longest wait that a receiver can ask for.</summary>
+    public static readonly TimeSpan MaxRetryAfter = TimeSpan.FromHours(24);
 
-    /// <summary>Up to a tenth is added, never taken away: retries of one outage spread, and none comes before its time.</summary>
-    private const double JitterShare = 0.1;
+    /// <summary>A fifth up or down: retries of one outage spread.</summary>
+    private const double JitterShare = 0.2;
 
-    /// <param name="policy">The webhook's columns.</param>
+    /// <param name="delays">The pause before each repeat.</param>
     /// <param name="retryCount">Retries scheduled so far.</param>
+    /// <param name="outcome">What the attempt came to.</param>
+    /// <param name="throttled">The shortest pause after an answer that says the receiver is overloaded.</param>
     /// <param name="jitter">A random number in [0, 1).</param>
     /// <returns>Time until the next attempt, or null when there is none.</returns>
-    public static TimeSpan? Next(RetryPolicy policy, int retryCount, double jitter)
+    public static TimeSpan? Next(IReadOnlyList<TimeSpan> delays, int retryCount, DeliveryOutcome outcome, TimeSpan throttled, double jitter)
     {
-        if (!policy.Enabled || retryCount >= policy.MaxRetries)
+        if (retryCount >= delays.Count)
         {
             return null;
         }
 
-        var seconds = policy.Delay.TotalSeconds * Math.Pow(policy.Multiplier, retryCount) * (1 + (JitterShare * jitter));
-        return seconds >= MaxDelay.TotalSeconds ? MaxDelay : TimeSpan.FromSeconds(seconds);
+        var delay = delays[retryCount] * (1 - JitterShare + (2 * JitterShare * jitter));
+        if (outcome.Status is 429 or 502 or 503 or 504)
+        {
+            delay = Later(delay, throttled, jitter);
+        }
+
+        return outcome.RetryAfter is { } asked ? Later(delay, asked < MaxRetryAfter ? asked : MaxRetryAfter, jitter) : delay;
     }
+
+    // Not sooner than that, and not all at that moment.
+    private static TimeSpan Later(TimeSpan delay, TimeSpan least, double jitter) => delay >= least ? delay : least * (1 + (JitterShare * jitter));
 }

@@ -1,5 +1,5 @@
 using RuleEngineNats.DeliveryWorker.Egress;
-using RuleEngineNats.DeliveryWorker.Queue;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Routing;
 
@@ -17,7 +17,19 @@ internal sealed record Endpoint(int Id, string Name)
 
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    public RetryPolicy Retries { get; init; } = new(true, 3, TimeSpan.FromSeconds(1), 2);
+    /// <summary>Pauses before each repeat; empty when there is none.</summary>
+    public IReadOnlyList<TimeSpan> RetryDelays { get; init; } = [];
+
+    /// <summary>Whether there are none because somebody switched them off.</summary>
+    public bool RetriesEnabled { get; init; } = true;
+
+    public DeliverySettings Delivery { get; init; } = new();
+
+    /// <summary>Why it is off; null while it is on.</summary>
+    public string? Off { get; init; }
+
+    /// <summary>Whether failures switched it off, which the success of a probe undoes.</summary>
+    public bool MayRecover { get; init; }
 
     public IReadOnlyList<byte[]> SigningKeys { get; init; } = [];
 

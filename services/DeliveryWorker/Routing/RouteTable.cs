@@ -18,7 +18,6 @@ internal sealed class RouteTable
     {
         var all = endpoints.OrderBy(endpoint => endpoint.Id).ToArray();
         _byId = all.ToFrozenDictionary(endpoint => endpoint.Id);
-        EndpointIds = [.. all.Select(endpoint => endpoint.Id)];
         var routed = all.Where(endpoint => endpoint.Filter is { } filter && SubjectRules.Check(filter, allowWildcards: true) is null).ToArray();
         _literal = Group(routed.Where(endpoint => !HasWildcard(endpoint.Filter!)), endpoint => endpoint.Filter!);
         var wild = routed.Where(endpoint => HasWildcard(endpoint.Filter!)).ToLookup(endpoint => FirstToken(endpoint.Filter) is "*" or ">");
@@ -27,9 +26,6 @@ internal sealed class RouteTable
     }
 
     public static RouteTable Empty { get; } = new([]);
-
-    /// <summary>The ids of all endpoints that are on.</summary>
-    public int[] EndpointIds { get; }
 
     public Endpoint? Find(int webhookId) => _byId.GetValueOrDefault(webhookId);
 

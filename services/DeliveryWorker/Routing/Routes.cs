@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.DeliveryWorker.Egress;
-using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
 
@@ -43,8 +42,20 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
         return Current;
     }
 
-    /// <summary>Empty until the first snapshot is there.</summary>
-    public RouteTable Current
+    /// <summary>The endpoints that are on; empty until the first snapshot is there.</summary>
+    public RouteTable Current => Newest.On;
+
+    /// <summary>Those that are off.</summary>
+    public RouteTable Off => Newest.Off;
+
+    /// <summary>The endpoint that a call goes to: one that is on, or that a probe may switch on.</summary>
+    public Endpoint? FindForCalls(int webhookId)
+    {
+        var made = Newest;
+        return made.On.Find(webhookId) ?? (made.Off.Find(webhookId) is { MayRecover: true } recovering ? recovering : null);
+    }
+
+    private Made Newest
     {
         get
         {
@@ -53,11 +64,11 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
             if (made is null || !ReferenceEquals(made.From, newest))
             {
                 var now = time.GetUtcNow();
-                var endpoints = newest.Webhooks.Where(webhook => webhook.Enabled).Select(webhook => ToEndpoint(webhook, options.Value.Egress, now));
-                _made = made = new(newest, new RouteTable(endpoints));
+                var endpoints = newest.Webhooks.ToLookup(webhook => webhook.Enabled, webhook => ToEndpoint(webhook, options.Value.Egress, now));
+                _made = made = new(newest, new RouteTable(endpoints[true]), new RouteTable(endpoints[false]));
             }
 
-            return made.Table;
+            return made;
         }
     }
 
@@ -87,7 +98,11 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
             // Sending without a signature where one was asked for would be worse than not sending.
             SecretProblem = Array.Find(secrets, secret => secret.Problem is not null)?.Problem,
             Timeout = webhook.Timeout,
-            Retries = new RetryPolicy(webhook.RetryEnabled, webhook.MaxRetries, webhook.RetryDelay, webhook.RetryBackoffMultiplier),
+            RetryDelays = webhook.RetryDelays,
+            RetriesEnabled = webhook.RetryEnabled,
+            Delivery = webhook.Delivery,
+            Off = webhook.Enabled ? null : "Webhook is disabled",
+            MayRecover = !webhook.Enabled && webhook.DisabledBy == "failures",
             SigningKeys = [.. secrets.Select(secret => SigningKey.Parse(secret.Value))],
         };
     }
@@ -98,5 +113,5 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
         => secret.Name.StartsWith("signing", StringComparison.OrdinalIgnoreCase) || secret.Value.StartsWith("whsec_", StringComparison.Ordinal)
             || secret.Problem is not null;
 
-    private sealed record Made(ConfigSnapshot From, RouteTable Table);
+    private sealed record Made(ConfigSnapshot From, RouteTable On, RouteTable Off);
 }

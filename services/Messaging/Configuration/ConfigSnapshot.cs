@@ -88,14 +88,11 @@ public sealed record WebhookDefinition(int Id, string Name, string Url, bool Ena
     /// <summary>Whether a failed attempt is repeated.</summary>
     public bool RetryEnabled { get; init; } = true;
 
-    /// <summary>Most repeats.</summary>
-    public int MaxRetries { get; init; } = 3;
+    /// <summary>The pauses before each repeat, as <c>rule_webhook_retry_delays</c> has them; empty when there is none.</summary>
+    public IReadOnlyList<TimeSpan> RetryDelays { get; init; } = [];
 
-    /// <summary>Delay before the first repeat.</summary>
-    public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
-
-    /// <summary>Each further delay is the one before times this.</summary>
-    public double RetryBackoffMultiplier { get; init; } = 2;
+    /// <summary><c>user</c>, <c>410</c> or <c>failures</c>: who switched it off; null while it is on.</summary>
+    public string? DisabledBy { get; init; }
 
     /// <summary>Whether events can be published through it into NATS.</summary>
     public bool NatsEnabled { get; init; }

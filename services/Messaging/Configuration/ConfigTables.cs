@@ -24,8 +24,8 @@ internal static class ConfigTables
         await using var command = new NpgsqlCommand(
             """
             SELECT webhook_id, webhook_name, url, coalesce(enabled, true), coalesce(method, 'POST'), coalesce(headers, '{}')::text,
-                   coalesce(timeout_ms, 5000), coalesce(retry_enabled, true), coalesce(max_retries, 3), coalesce(retry_delay_ms, 1000),
-                   coalesce(retry_backoff_multiplier, 2)::float8, coalesce(nats_enabled, false), nats_subject, coalesce(subject_filter, nats_subject),
+                   coalesce(timeout_ms, 5000), coalesce(retry_enabled, true), rule_webhook_retry_delays(w), disabled_by,
+                   coalesce(nats_enabled, false), nats_subject, coalesce(subject_filter, nats_subject),
                    nats_config_id, coalesce(publish_mode, 'queue'), extract(epoch FROM deduplicate_for)::float8, rule_webhook_settings_of(w)::text
               FROM rule_webhooks w
              ORDER BY webhook_id
@@ -42,16 +42,15 @@ internal static class ConfigTables
                 Headers = ReadHeaders(reader.GetString(5)),
                 Timeout = TimeSpan.FromMilliseconds(reader.GetInt32(6)),
                 RetryEnabled = reader.GetBoolean(7),
-                MaxRetries = reader.GetInt32(8),
-                RetryDelay = TimeSpan.FromMilliseconds(reader.GetInt32(9)),
-                RetryBackoffMultiplier = reader.GetDouble(10),
-                NatsEnabled = reader.GetBoolean(11),
-                Subject = Text(reader, 12),
-                Filter = Text(reader, 13),
-                ConfigId = reader.IsDBNull(14) ? null : reader.GetInt32(14),
-                PublishMode = reader.GetString(15),
-                DeduplicateFor = reader.IsDBNull(16) ? null : TimeSpan.FromSeconds(reader.GetDouble(16)),
-                Delivery = DeliverySettings.FromSql(reader.GetString(17)),
+                RetryDelays = reader.GetFieldValue<TimeSpan[]>(8),
+                DisabledBy = Text(reader, 9),
+                NatsEnabled = reader.GetBoolean(10),
+                Subject = Text(reader, 11),
+                Filter = Text(reader, 12),
+                ConfigId = reader.IsDBNull(13) ? null : reader.GetInt32(13),
+                PublishMode = reader.GetString(14),
+                DeduplicateFor = reader.IsDBNull(15) ? null : TimeSpan.FromSeconds(reader.GetDouble(15)),
+                Delivery = DeliverySettings.FromSql(reader.GetString(16)),
                 Secrets = secrets is null ? [] : [.. secrets[id]],
             });
         }

@@ -121,6 +121,13 @@ internal sealed class DeliveryGraph : IAsyncDisposable
         $"all {messages} messages are acknowledged",
         deadline);
 
+    /// <summary>Waits until every message is acknowledged and no call is left to be made.</summary>
+    public async Task DrainedAsync(long messages, TimeSpan? deadline = null)
+    {
+        await SettledAsync(messages, deadline);
+        await Wait.UntilAsync(async () => await CountAsync("SELECT count(*) FROM rule_webhook_calls WHERE due_at IS NOT NULL") == 0, "no call is due any more", deadline);
+    }
+
     /// <summary>Stops nats-server when every message is acknowledged and the store knows it.</summary>
     public async Task StopNatsAsync(long messages)
     {

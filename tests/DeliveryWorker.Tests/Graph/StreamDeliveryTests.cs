@@ -99,7 +99,7 @@ public sealed class StreamDeliveryTests
         await using var graph = await DeliveryGraph.StartAsync();
         var webhook = await graph.RegisterAsync("flaky", "events.>", "/flaky", retryDelayMs: 300);
         graph.Receiver.Answer("/flaky", 500, 503, 200);
-        await graph.StartWorkerAsync();
+        await graph.StartWorkerAsync(settings: ("Delivery__ThrottledDelay", "00:00:00"));
         byte[] body = [.. """{"z":1, "a" : 2}"""u8];
 
         await graph.PublishAsync("events.x", body, "1_x", ("ce-type", "t"), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
@@ -117,9 +117,9 @@ public sealed class StreamDeliveryTests
             Assert.True(StandardWebhookVerifier.Verify(webhook.Secret, request));
             Assert.Contains("0af7651916cd43dd8448eb211c80319c", request.Headers["traceparent"], StringComparison.Ordinal);
         });
-        // Rule A3: 300 ms, then 600 ms; never earlier.
-        Assert.True(requests[1].At - requests[0].At >= TimeSpan.FromMilliseconds(300));
-        Assert.True(requests[2].At - requests[1].At >= TimeSpan.FromMilliseconds(600));
+        // Rule A3: 300 ms, then 600 ms, each a fifth sooner or later.
+        Assert.True(requests[1].At - requests[0].At >= TimeSpan.FromMilliseconds(240));
+        Assert.True(requests[2].At - requests[1].At >= TimeSpan.FromMilliseconds(480));
         Assert.Equal("1:failed:500,2:failed:503,3:delivered:200", await graph.ScalarAsync(
             "SELECT string_agg(attempt_number || ':' || outcome || ':' || response_status, ',' ORDER BY attempt_number) FROM rule_webhook_call_history WHERE call_id = (SELECT call_id FROM rule_webhook_calls)"));
         Assert.Equal("3|2||200", await graph.ScalarAsync(
@@ -134,7 +134,7 @@ public sealed class StreamDeliveryTests
         var off = await graph.RegisterAsync("off", "events.b", "/off");
         await graph.ExecuteAsync("UPDATE rule_webhooks SET retry_enabled = false WHERE webhook_id = $1", off.Id);
         graph.Receiver.Answer("/used-up", 500);
-        graph.Receiver.Answer("/off", 410);
+        graph.Receiver.Answer("/off", 404);
         await graph.StartWorkerAsync();
 
         await graph.PublishAsync("events.a", "{}", "1_a");
@@ -143,7 +143,7 @@ public sealed class StreamDeliveryTests
         await Wait.UntilAsync(async () => await graph.CountAsync("SELECT count(*) FROM rule_webhook_calls WHERE status = 'failed'") == 2, "both calls have failed");
 
         Assert.Equal("Max retries exceeded: HTTP 500", await graph.ScalarAsync("SELECT error_message FROM rule_webhook_calls WHERE webhook_id = $1", usedUp.Id));
-        Assert.Equal("Retries are disabled: HTTP 410", await graph.ScalarAsync("SELECT error_message FROM rule_webhook_calls WHERE webhook_id = $1", off.Id));
+        Assert.Equal("Retries are disabled: HTTP 404", await graph.ScalarAsync("SELECT error_message FROM rule_webhook_calls WHERE webhook_id = $1", off.Id));
         Assert.Equal(2, graph.Receiver.At("/used-up").Count());
         Assert.Single(graph.Receiver.At("/off"));
         Assert.Equal(3, await graph.CountAsync("SELECT count(*) FROM rule_webhook_call_history WHERE call_id IS NOT NULL AND outcome = 'failed'"));

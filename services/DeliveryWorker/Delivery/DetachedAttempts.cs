@@ -1,0 +1,98 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using Npgsql;
+using RuleEngineNats.DeliveryWorker.Queue;
+
+namespace RuleEngineNats.DeliveryWorker.Delivery;
+
+/// <summary>
+/// Attempts that take long. Each goes on as a leased call: the row stands for it should this process die, and its event can be acknowledged, so that a slow
+/// endpoint holds no place of the stream. A stop waits for them.
+/// </summary>
+internal sealed partial class DetachedAttempts(CallQueue calls, AttemptWriter writer, IOptions<DeliveryOptions> options, ILogger<DetachedAttempts> logger) : IHostedService
+{
+    private readonly ConcurrentDictionary<long, Task> _running = new();
+    private int _count;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    // The pumps have stopped before: none is added any more.
+    public Task StopAsync(CancellationToken cancellationToken) => Task.WhenAll(_running.Values).WaitAsync(cancellationToken);
+
+    /// <summary>Takes an attempt over. False when there are too many, or a call of this event is there already: then whoever began it waits for its end.</summary>
+    public async Task<bool> TryTakeAsync(Endpoint endpoint, OutgoingEvent outgoing, Task<AttemptRecord> attempt, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Increment(ref _count) > options.Value.MaxDetached || await OpenAsync(endpoint, outgoing, cancellationToken) is not { } callId)
+        {
+            Interlocked.Decrement(ref _count);
+            return false;
+        }
+
+        DeliveryMetrics.Detached();
+        var finished = new TaskCompletionSource();
+        _running[callId] = finished.Task;
+        _ = FinishAsync(callId, attempt, finished);
+        return true;
+    }
+
+    private async Task<long?> OpenAsync(Endpoint endpoint, OutgoingEvent outgoing, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await calls.OpenLeasedAsync(endpoint.Id, outgoing, options.Value.Lease, cancellationToken);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+        {
+            LogNotTaken(outgoing.EventId, endpoint.Id, e.Message);
+            return null;
+        }
+    }
+
+    private async Task FinishAsync(long callId, Task<AttemptRecord> attempt, TaskCompletionSource finished)
+    {
+        try
+        {
+            var record = await attempt;
+            await writer.RecordAsync(
+                record with
+                {
+                    Event = record.Event with { CallId = callId },
+                    Change = record.Change is CallChange.Open open ? new CallChange.Fail(open.RetryIn, open.Error) : new CallChange.Succeed(),
+                },
+                CancellationToken.None);
+        }
+        catch (OperationCanceledException)
+        {
+            await ReleaseAsync(callId);
+        }
+        catch (Exception e)
+        {
+            LogNotRecorded(callId, e.Message);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _count);
+            _running.TryRemove(callId, out _);
+            finished.TrySetResult();
+        }
+    }
+
+    private async Task ReleaseAsync(long callId)
+    {
+        try
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+            await calls.ReleaseAsync(callId, tried: true, limit.Token);
+        }
+        catch (Exception e)
+        {
+            LogNotRecorded(callId, e.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the attempt of event {EventId} to webhook {WebhookId} keeps its place in the stream: {Reason}")]
+    private partial void LogNotTaken(string eventId, int webhookId, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "call {CallId} ended without a record and is taken up again after its lease: {Reason}")]
+    private partial void LogNotRecorded(long callId, string reason);
+}
