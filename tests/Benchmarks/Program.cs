@@ -9,6 +9,12 @@ if (args is ["--bare", var port, var nats])
     return;
 }
 
+if (args is ["--receiver", var receiverPort])
+{
+    await BareReceiver.RunAsync(int.Parse(receiverPort, CultureInfo.InvariantCulture));
+    return;
+}
+
 var seconds = args.Length > 0 ? double.Parse(args[0], CultureInfo.InvariantCulture) : 2;
 var runs = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 5;
 var filter = args.Length > 2 ? args[2] : string.Empty;
@@ -19,14 +25,22 @@ var inProcess = pipeline.Rows().Where(IsAsked).ToArray();
 await MeasureAsync(inProcess);
 
 // The others need servers.
-if (filter.Length == 0 || inProcess.Length == 0)
+if (filter.Length == 0 || inProcess.Length == 0 && !IsDelivery())
 {
     await using var publish = await PublishBenchmarks.StartAsync();
     await using var outbox = await OutboxBenchmarks.StartAsync();
     await MeasureAsync(publish.Rows().Concat(outbox.Rows()).Where(IsAsked));
 }
 
+if (filter.Length == 0 || IsDelivery())
+{
+    await using var delivery = await DeliveryBenchmarks.StartAsync();
+    await MeasureAsync(delivery.Rows().Where(IsAsked));
+}
+
 table.Print();
+
+bool IsDelivery() => filter.StartsWith("delivery", StringComparison.OrdinalIgnoreCase);
 
 bool IsAsked(Row row) => row.Name.Contains(filter, StringComparison.OrdinalIgnoreCase);
 

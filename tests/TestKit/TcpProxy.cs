@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace RuleEngineNats.TestKit;
 
-/// <summary>A TCP proxy before a server of this machine: what the server says can be seen, changed, or met with a cut, while what clients say always arrives.</summary>
+/// <summary>A TCP proxy before a server of this machine: what either side says can be seen, changed, or met with a cut.</summary>
 public sealed class TcpProxy : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -12,6 +12,7 @@ public sealed class TcpProxy : IAsyncDisposable
     private readonly int _target;
     private readonly Task _accepting;
     private Func<byte[], byte[]?> _answer = static bytes => bytes;
+    private Func<byte[], byte[]?> _ask = static bytes => bytes;
 
     private TcpProxy(int target)
     {
@@ -26,6 +27,9 @@ public sealed class TcpProxy : IAsyncDisposable
 
     /// <summary>What becomes of each piece that the server sends: the bytes that go on, or null to cut the connection instead.</summary>
     public void Answer(Func<byte[], byte[]?> answer) => Volatile.Write(ref _answer, answer);
+
+    /// <summary>The same for each piece that a client sends.</summary>
+    public void Ask(Func<byte[], byte[]?> ask) => Volatile.Write(ref _ask, ask);
 
     public void AnswerUnchanged() => Answer(static bytes => bytes);
 
@@ -64,7 +68,7 @@ public sealed class TcpProxy : IAsyncDisposable
                 await server.ConnectAsync(IPAddress.Loopback, _target, cut.Token);
                 // The first to end cuts the other: a half of a connection is of no use to NATS.
                 var ended = await Task.WhenAny(
-                    CopyAsync(client.GetStream(), server.GetStream(), static bytes => bytes, cut.Token),
+                    CopyAsync(client.GetStream(), server.GetStream(), bytes => Volatile.Read(ref _ask)(bytes), cut.Token),
                     CopyAsync(server.GetStream(), client.GetStream(), bytes => Volatile.Read(ref _answer)(bytes), cut.Token));
                 await cut.CancelAsync();
                 await ended;

@@ -9,7 +9,7 @@ namespace RuleEngineNats.DeliveryWorker.Isolation;
 /// </summary>
 internal sealed class RateTokens(int webhookId, NpgsqlDataSource database, TimeProvider time)
 {
-    private static readonly TimeSpan KeptFor = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan KeptFor = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _lock = new();
     private Task? _asking;
@@ -17,7 +17,7 @@ internal sealed class RateTokens(int webhookId, NpgsqlDataSource database, TimeP
     private long _heldSince;
     private DateTimeOffset _noneBefore;
 
-    /// <summary>Takes up to so many attempts; what is not used within a second is forgotten, not saved up.</summary>
+    /// <summary>Takes up to so many attempts; what is not used within a quarter of a second is forgotten, not saved up.</summary>
     /// <returns>How many may be made now.</returns>
     public async ValueTask<int> TakeAsync(DeliverySettings settings, int wanted, CancellationToken cancellationToken)
     {

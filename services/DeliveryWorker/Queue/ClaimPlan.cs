@@ -15,20 +15,21 @@ internal sealed class ClaimPlan(Routes routes, CallQueue calls, EndpointStates s
     public async Task<IReadOnlyList<ClaimShare>> MakeAsync(IReadOnlyList<int> due, int places, CancellationToken cancellationToken)
     {
         var shares = new List<ClaimShare>();
-        List<int>? probes = null;
+        // One that is off is probed whether it has calls due or not: take_probes finds one that was given up.
+        List<int> probes = [.. routes.Off.Recovering];
         // Everyone a part, and not always the same one first.
-        var most = Math.Max(1, places / due.Count);
+        var most = Math.Max(1, places / Math.Max(1, due.Count));
         var begin = _begin++;
         for (var index = 0; index < due.Count && places > 0; index++)
         {
-            if (routes.FindForCalls(due[(int)((uint)(begin + index) % (uint)due.Count)]) is not { } endpoint)
+            if (routes.Current.Find(due[(int)((uint)(begin + index) % (uint)due.Count)]) is not { } endpoint)
             {
                 continue;
             }
 
-            if (endpoint.MayRecover || circuits.IsOpen(endpoint.Id))
+            if (circuits.IsOpen(endpoint.Id))
             {
-                (probes ??= []).Add(endpoint.Id);
+                probes.Add(endpoint.Id);
             }
             else if (await ShareAsync(endpoint, Math.Min(most, places), cancellationToken) is { Room: > 0 } share)
             {
@@ -37,7 +38,7 @@ internal sealed class ClaimPlan(Routes routes, CallQueue calls, EndpointStates s
             }
         }
 
-        foreach (var id in probes is null ? [] : await calls.TakeProbesAsync([.. probes], cancellationToken))
+        foreach (var id in probes.Count == 0 ? [] : await calls.TakeProbesAsync([.. probes], cancellationToken))
         {
             if (routes.FindForCalls(id) is { } endpoint)
             {

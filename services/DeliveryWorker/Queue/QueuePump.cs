@@ -84,7 +84,7 @@ internal sealed partial class QueuePump(
         }
 
         var due = await calls.FindDueAsync(cancellationToken);
-        var shares = due.Count == 0 ? [] : await plan.MakeAsync(due, places, cancellationToken);
+        var shares = await plan.MakeAsync(due, places, cancellationToken);
         if (shares.Count == 0)
         {
             return (due.Count, 0);

@@ -18,6 +18,7 @@ internal sealed class RouteTable
     {
         var all = endpoints.OrderBy(endpoint => endpoint.Id).ToArray();
         _byId = all.ToFrozenDictionary(endpoint => endpoint.Id);
+        Recovering = [.. all.Where(endpoint => endpoint.MayRecover).Select(endpoint => endpoint.Id)];
         var routed = all.Where(endpoint => endpoint.Filter is { } filter && SubjectRules.Check(filter, allowWildcards: true) is null).ToArray();
         _literal = Group(routed.Where(endpoint => !HasWildcard(endpoint.Filter!)), endpoint => endpoint.Filter!);
         var wild = routed.Where(endpoint => HasWildcard(endpoint.Filter!)).ToLookup(endpoint => FirstToken(endpoint.Filter) is "*" or ">");
@@ -26,6 +27,9 @@ internal sealed class RouteTable
     }
 
     public static RouteTable Empty { get; } = new([]);
+
+    /// <summary>Those that failures switched off and the success of a probe switches on.</summary>
+    public IReadOnlyList<int> Recovering { get; }
 
     public Endpoint? Find(int webhookId) => _byId.GetValueOrDefault(webhookId);
 

@@ -73,7 +73,8 @@ internal sealed class DeliveryGraph : IAsyncDisposable
 
     /// <summary>Registers an endpoint that takes a subject filter's events at a path of the receiver.</summary>
     public async Task<Webhook> RegisterAsync(
-        string name, string? filter, string? path = null, string? url = null, string headers = "{}", int timeoutMs = 10_000, int maxRetries = 3, int retryDelayMs = 200)
+        string name, string? filter, string? path = null, string? url = null, string headers = "{}", int timeoutMs = 10_000, int maxRetries = 3, int retryDelayMs = 200,
+        string? settings = null)
     {
         var id = (int)(await ScalarAsync(
             "SELECT rule_webhook_register($1, $2, p_headers => $3::jsonb, p_timeout_ms => $4, p_max_retries => $5)",
@@ -81,6 +82,11 @@ internal sealed class DeliveryGraph : IAsyncDisposable
         await ExecuteAsync(
             "UPDATE rule_webhooks SET retry_delay_ms = $2, nats_enabled = $3::text IS NOT NULL, nats_subject = 'webhooks.' || webhook_name, subject_filter = $3 WHERE webhook_id = $1",
             id, retryDelayMs, (object?)filter ?? DBNull.Value);
+        if (settings is not null)
+        {
+            await ExecuteAsync("SELECT rule_webhook_configure($1, $2::jsonb)", id, settings);
+        }
+
         return new(id, name, (string)(await ScalarAsync("SELECT secret_value FROM rule_webhook_secrets WHERE webhook_id = $1", id))!);
     }
 
