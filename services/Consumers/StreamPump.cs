@@ -74,6 +74,10 @@ internal sealed partial class StreamPump(
     public async Task<long> ReadPendingAsync(CancellationToken cancellationToken)
         => (long)(await new NatsJSContext(connection()).GetConsumerAsync(stream, work.Definition.Name!, cancellationToken)).Info.NumPending;
 
+    /// <summary>The sequence up to which every message of the stream is acknowledged.</summary>
+    public async Task<long> ReadAckFloorAsync(CancellationToken cancellationToken)
+        => (long)(await new NatsJSContext(connection()).GetConsumerAsync(stream, work.Definition.Name!, cancellationToken)).Info.AckFloor.StreamSeq;
+
     /// <summary>Runs until the token says stop, then until everything in work is finished or given back.</summary>
     public async Task RunAsync(CancellationToken stop)
     {

@@ -4,6 +4,7 @@ using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Health;
 using RuleEngineNats.DeliveryWorker.Isolation;
+using RuleEngineNats.DeliveryWorker.Ordering;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
 
@@ -28,6 +29,8 @@ internal static class DeliveryServices
         services.AddSingleton<PostWebhook>();
         services.AddSingleton<EndpointStates>();
         services.AddSingleton<MakeAttempt>();
+        services.AddSingleton<ClaimCalls>();
+        services.AddSingleton<ClaimOrdered>();
         services.AddSingleton<ClaimPlan>();
         services.AddSingleton<OpenConsumer>();
         services.AddConsumers();

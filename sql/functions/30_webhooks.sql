@@ -150,24 +150,26 @@ CREATE OR REPLACE FUNCTION rule_webhook_enqueue(
     p_webhook_id integer, p_payload jsonb, p_rule_name text DEFAULT NULL, p_scheduled_at timestamptz DEFAULT CURRENT_TIMESTAMP)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    v_name text;
-    v_enabled boolean;
+    v_webhook rule_webhooks%ROWTYPE;
+    v_order_key text;
     v_call_id bigint;
 BEGIN
-    SELECT w.webhook_name, w.enabled INTO v_name, v_enabled FROM rule_webhooks w WHERE w.webhook_id = p_webhook_id;
+    SELECT * INTO v_webhook FROM rule_webhooks w WHERE w.webhook_id = p_webhook_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'Webhook not found: %', p_webhook_id USING ERRCODE = 'P0002';
-    ELSIF v_enabled IS NOT TRUE THEN
-        RAISE EXCEPTION 'Webhook is disabled: %', v_name USING ERRCODE = '55000';
+    ELSIF v_webhook.enabled IS NOT TRUE THEN
+        RAISE EXCEPTION 'Webhook is disabled: %', v_webhook.webhook_name USING ERRCODE = '55000';
     ELSIF length(p_rule_name) > 255 THEN
         RAISE EXCEPTION 'p_rule_name: % characters, the limit is 255', length(p_rule_name) USING ERRCODE = '54000';
     ELSIF NOT isfinite(p_scheduled_at) THEN
         RAISE EXCEPTION 'p_scheduled_at: % is no point in time', p_scheduled_at USING ERRCODE = '22023';
     END IF;
     PERFORM rule_nats_payload_text(p_payload);
-    INSERT INTO rule_webhook_calls (webhook_id, payload, rule_name, scheduled_at, trace_parent)
-    VALUES (p_webhook_id, p_payload, p_rule_name, coalesce(p_scheduled_at, CURRENT_TIMESTAMP), rule_nats_traceparent(NULL))
-    RETURNING call_id INTO v_call_id;
+    v_order_key := CASE WHEN v_webhook.ordering <> 'none' THEN rule_webhook_order_key(v_webhook, p_payload) END;
+    v_call_id := nextval('rule_webhook_calls_call_id_seq');
+    INSERT INTO rule_webhook_calls (call_id, webhook_id, payload, rule_name, scheduled_at, trace_parent, order_key, order_no, order_xid)
+    VALUES (v_call_id, p_webhook_id, p_payload, p_rule_name, coalesce(p_scheduled_at, CURRENT_TIMESTAMP), rule_nats_traceparent(NULL),
+            v_order_key, CASE WHEN v_order_key IS NOT NULL THEN v_call_id END, CASE WHEN v_order_key IS NOT NULL THEN pg_current_xact_id() END);
     RETURN v_call_id;
 END $$;
 COMMENT ON FUNCTION rule_webhook_enqueue(integer, jsonb, text, timestamptz) IS

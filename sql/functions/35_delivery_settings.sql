@@ -14,7 +14,10 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp 
         'disable_after_seconds', p_webhook.disable_after_seconds,
         'recovery_probe_seconds', p_webhook.recovery_probe_seconds,
         'backlog_threshold', p_webhook.backlog_threshold,
-        'response_headers_kept', p_webhook.response_headers_kept)
+        'response_headers_kept', p_webhook.response_headers_kept,
+        'ordering', p_webhook.ordering,
+        'order_by', p_webhook.order_by,
+        'order_on_failure', p_webhook.order_on_failure)
 $$;
 COMMENT ON FUNCTION rule_webhook_settings_of(rule_webhooks) IS 'The delivery settings of a row, under the names that rule_webhook_configure takes.';
 
@@ -59,12 +62,27 @@ BEGIN
        SET retry_schedule = v_new.retry_schedule, max_concurrency = v_new.max_concurrency, rate_limit = v_new.rate_limit, rate_burst = v_new.rate_burst,
            breaker_failures = v_new.breaker_failures, breaker_failure_pct = v_new.breaker_failure_pct, breaker_probe_seconds = v_new.breaker_probe_seconds,
            disable_after_seconds = v_new.disable_after_seconds, recovery_probe_seconds = v_new.recovery_probe_seconds,
-           backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept
+           backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept,
+           ordering = v_new.ordering, order_by = v_new.order_by, order_on_failure = v_new.order_on_failure
      WHERE w.webhook_id = p_webhook_id;
     RETURN rule_webhook_settings(p_webhook_id);
 END $$;
 COMMENT ON FUNCTION rule_webhook_configure(integer, jsonb) IS
 'Changes the delivery settings that are given and keeps the others, e.g. rule_webhook_configure(1, ''{"max_concurrency": 4, "rate_limit": 50, "retry_schedule": [5, 60, 600]}''); workers follow within 2 seconds. Each setting is a column of rule_webhooks and documented there. null where the column may be null. Returns all settings. 22023 names what is wrong, P0002 an unknown webhook.';
+
+CREATE OR REPLACE FUNCTION rule_webhook_order_key(p_webhook rule_webhooks, p_payload jsonb)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE p_webhook.ordering
+        WHEN 'webhook' THEN ''
+        WHEN 'key' THEN (
+            -- A step is a name, with or without digits, or an index.
+            SELECT CASE WHEN length(k.key) > 200 THEN encode(sha256(convert_to(k.key, 'UTF8')), 'hex') ELSE k.key END
+              FROM (SELECT CASE WHEN p_webhook.order_by LIKE 'header:%' THEN ''
+                                ELSE coalesce(p_payload #>> ARRAY(SELECT m[1] FROM regexp_matches(p_webhook.order_by, '[.\[]([A-Za-z0-9_-]+)', 'g') m), '') END) k(key))
+    END
+$$;
+COMMENT ON FUNCTION rule_webhook_order_key(rule_webhooks, jsonb) IS
+'Internal: the order_key of a call that is queued for a webhook: null without ordering. Queued calls have no headers, so order_by header:… gives all of them one key. A key of more than 200 characters is its SHA-256.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_settings_check() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -91,10 +109,21 @@ BEGIN
         RAISE EXCEPTION 'response_headers_kept: must be at most 32 header names in lower case, each 1 to 64 characters' USING ERRCODE = '22023';
     ELSIF NEW.response_headers_kept && ARRAY['set-cookie', 'authorization', 'proxy-authorization', 'www-authenticate', 'cookie'] THEN
         RAISE EXCEPTION 'response_headers_kept: headers with credentials are not kept' USING ERRCODE = '22023';
+    ELSIF NEW.ordering NOT IN ('none', 'webhook', 'key') THEN
+        RAISE EXCEPTION 'ordering: must be none, webhook or key' USING ERRCODE = '22023';
+    ELSIF NEW.order_on_failure NOT IN ('block', 'skip', 'park') THEN
+        RAISE EXCEPTION 'order_on_failure: must be block, skip or park' USING ERRCODE = '22023';
+    ELSIF (NEW.ordering = 'key') <> (NEW.order_by IS NOT NULL) THEN
+        RAISE EXCEPTION 'order_by: must be given with ordering key, and only then' USING ERRCODE = '22023';
+    ELSIF length(NEW.order_by) > 255 OR NEW.order_by !~ '^(\$(\.[A-Za-z_][A-Za-z0-9_-]*|\[[0-9]{1,4}\])+|header:[A-Za-z0-9!#$%&''*+.^_`|~-]+)$' THEN
+        RAISE EXCEPTION 'order_by: must be a path such as $.customer.id or $.lines[0].sku, or header:<name>, of at most 255 characters' USING ERRCODE = '22023';
+    ELSIF NEW.ordering <> 'none' AND NEW.publish_mode = 'both' THEN
+        RAISE EXCEPTION 'ordering: publish_mode both has two paths and no order; use nats or queue' USING ERRCODE = '22023';
     END IF;
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION rule_webhook_settings_check() IS 'Checks the delivery settings of a webhook, whoever writes them; each message begins with the name of the setting.';
 CREATE OR REPLACE TRIGGER rule_webhook_settings_check BEFORE INSERT OR UPDATE OF retry_schedule, max_concurrency, rate_limit, rate_burst, breaker_failures,
-        breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept ON rule_webhooks
+        breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept,
+        ordering, order_by, order_on_failure, publish_mode ON rule_webhooks
     FOR EACH ROW EXECUTE FUNCTION rule_webhook_settings_check();

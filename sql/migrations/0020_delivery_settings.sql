@@ -43,9 +43,6 @@ COMMENT ON COLUMN rule_webhook_call_history.connect_ms IS 'Name resolution and T
 COMMENT ON COLUMN rule_webhook_call_history.tls_ms IS 'The TLS handshake, in ms; null without one.';
 COMMENT ON COLUMN rule_webhook_call_history.first_byte_ms IS 'From the start of the attempt to the answer''s headers, in ms; null without an answer.';
 
--- What is due for one endpoint, first attempts before repeats: a claim takes from each endpoint what that endpoint may have.
-CREATE INDEX IF NOT EXISTS idx_webhook_calls_due_of_webhook ON rule_webhook_calls (webhook_id, (attempts > 0), due_at) WHERE due_at IS NOT NULL;
-
 CREATE TABLE IF NOT EXISTS rule_webhook_health (
     webhook_id           integer PRIMARY KEY REFERENCES rule_webhooks (webhook_id) ON DELETE CASCADE,
     circuit              text NOT NULL DEFAULT 'closed' CONSTRAINT valid_circuit CHECK (circuit IN ('closed', 'open')),

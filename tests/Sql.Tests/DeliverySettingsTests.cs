@@ -18,6 +18,16 @@ public sealed class DeliverySettingsTests
         Assert.Equal("(1,nothing)", await database.ScalarAsync<string>("""SELECT (1, CASE WHEN rule_webhook_configure(1, '{}') = rule_webhook_settings(1) THEN 'nothing' END)::text"""));
     }
 
+    [Fact]
+    public async Task Two_paths_have_no_order()
+    {
+        await using var database = await SqlDatabase.WithWebhookAsync("both");
+        var refused = await database.RefusedAsync("""SELECT rule_webhook_configure(1, '{"ordering": "webhook"}')""");
+        Assert.Equal("ordering: publish_mode both has two paths and no order; use nats or queue", refused.MessageText);
+        await database.ExecuteAsync("""UPDATE rule_webhooks SET publish_mode = 'nats'; SELECT rule_webhook_configure(1, '{"ordering": "webhook"}')""");
+        Assert.Equal("22023", (await database.RefusedAsync("UPDATE rule_webhooks SET publish_mode = 'both'")).SqlState);
+    }
+
     [Theory]
     [InlineData("1", "[]", "22023", "p_settings: must be a JSON object")]
     [InlineData("1", "null", "22023", "p_settings: must be a JSON object")]
@@ -40,6 +50,11 @@ public sealed class DeliverySettingsTests
     [InlineData("1", """{"retry_schedule": [1, null]}""", "22023", "retry_schedule: must be 1 to 20 numbers of seconds, each 0 to 604800")]
     [InlineData("1", """{"response_headers_kept": ["Set-Cookie"]}""", "22023", "response_headers_kept: must be at most 32 header names in lower case, each 1 to 64 characters")]
     [InlineData("1", """{"response_headers_kept": ["set-cookie"]}""", "22023", "response_headers_kept: headers with credentials are not kept")]
+    [InlineData("1", """{"ordering": "strict"}""", "22023", "ordering: must be none, webhook or key")]
+    [InlineData("1", """{"ordering": "key"}""", "22023", "order_by: must be given with ordering key, and only then")]
+    [InlineData("1", """{"order_by": "$.a"}""", "22023", "order_by: must be given with ordering key, and only then")]
+    [InlineData("1", """{"ordering": "key", "order_by": "$.a[*]"}""", "22023", "order_by: must be a path such as $.customer.id or $.lines[0].sku, or header:<name>, of at most 255 characters")]
+    [InlineData("1", """{"order_on_failure": "cry"}""", "22023", "order_on_failure: must be block, skip or park")]
     public async Task A_setting_that_cannot_be_is_refused_by_its_name(string webhook, string settings, string state, string? message)
     {
         var database = await Untouched.Value;

@@ -19,8 +19,9 @@ internal abstract record CallChange
 
     public sealed record Nothing : CallChange;
 
-    /// <summary>The endpoint cannot take it now: a call is made, due at once and not tried yet.</summary>
-    public sealed record Spill : CallChange;
+    /// <summary>The endpoint cannot take it now, or takes events in order: a call is made, due at once and not tried yet.</summary>
+    /// <param name="OrderKey">The key whose calls go one after the other; null without order.</param>
+    public sealed record Spill(string? OrderKey = null) : CallChange;
 
     /// <summary>A first attempt from a stream that failed: a call is made, due after <paramref name="RetryIn"/>, or failed at once.</summary>
     public sealed record Open(TimeSpan? RetryIn, string Error) : CallChange;
@@ -29,5 +30,8 @@ internal abstract record CallChange
     public sealed record Succeed : CallChange;
 
     /// <summary>The attempt of a leased call that failed: due again after <paramref name="RetryIn"/>, or failed for good.</summary>
-    public sealed record Fail(TimeSpan? RetryIn, string Error) : CallChange;
+    /// <param name="RetryIn">When it is due again.</param>
+    /// <param name="Error">Why it failed.</param>
+    /// <param name="LeavesOrder">Whether the later calls of its key no longer wait for it.</param>
+    public sealed record Fail(TimeSpan? RetryIn, string Error, bool LeavesOrder = false) : CallChange;
 }

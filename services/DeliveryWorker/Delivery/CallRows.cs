@@ -10,14 +10,16 @@ internal static class CallRows
 {
     private const string OpenSql = """
         INSERT INTO rule_webhook_calls (webhook_id, event_id, status, payload, body, subject, request_headers, trace_parent, retry_count, attempts,
-                                        next_retry_at, started_at, completed_at, response_status, response_body, response_headers, error_message, execution_time_ms)
+                                        next_retry_at, started_at, completed_at, response_status, response_body, response_headers, error_message, execution_time_ms,
+                                        order_key, order_stream, order_no)
         SELECT n.webhook_id, n.event_id, n.state, n.payload::jsonb, n.body, n.subject, n.headers::jsonb, n.trace_parent,
                CASE n.state WHEN 'retrying' THEN 1 ELSE 0 END, n.attempts, now() + n.retry_seconds * interval '1 second', n.started_at,
-               CASE n.state WHEN 'failed' THEN now() END, n.status, n.response_body, n.response_headers::jsonb, n.error, n.duration_ms
+               CASE n.state WHEN 'failed' THEN now() END, n.status, n.response_body, n.response_headers::jsonb, n.error, n.duration_ms,
+               n.order_key, CASE WHEN n.order_key IS NOT NULL THEN n.stream END, CASE WHEN n.order_key IS NOT NULL THEN n.sequence END
           FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::int[], $10::float8[], $11::timestamptz[],
-                      $12::int[], $13::text[], $14::text[], $15::text[], $16::float8[])
+                      $12::int[], $13::text[], $14::text[], $15::text[], $16::float8[], $17::text[], $18::text[], $19::bigint[])
                AS n(webhook_id, event_id, state, payload, body, subject, headers, trace_parent, attempts, retry_seconds, started_at, status, response_body,
-                    response_headers, error, duration_ms)
+                    response_headers, error, duration_ms, order_key, stream, sequence)
         ON CONFLICT (event_id, webhook_id) DO NOTHING
         """;
 
@@ -27,10 +29,11 @@ internal static class CallRows
            SET status = n.state, retry_count = c.retry_count + CASE n.state WHEN 'retrying' THEN 1 ELSE 0 END,
                next_retry_at = now() + n.retry_seconds * interval '1 second', completed_at = CASE n.state WHEN 'retrying' THEN NULL ELSE now() END,
                leased_by = NULL, lease_until = NULL, response_status = n.status, response_body = n.response_body,
-               response_headers = n.response_headers::jsonb, error_message = n.error, execution_time_ms = n.duration_ms
-          FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::int[], $5::text[], $6::text[], $7::text[], $8::float8[])
-               AS n(call_id, state, retry_seconds, status, response_body, response_headers, error, duration_ms)
-         WHERE c.call_id = n.call_id AND c.status = 'processing' AND c.leased_by = $9
+               response_headers = n.response_headers::jsonb, error_message = n.error, execution_time_ms = n.duration_ms,
+               order_key = CASE WHEN n.leaves_order THEN NULL ELSE c.order_key END
+          FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::bool[], $5::int[], $6::text[], $7::text[], $8::text[], $9::float8[])
+               AS n(call_id, state, retry_seconds, leaves_order, status, response_body, response_headers, error, duration_ms)
+         WHERE c.call_id = n.call_id AND c.status = 'processing' AND c.leased_by = $10
         """;
 
     public static void AddOpened(NpgsqlBatch batch, AttemptRecord[] records)
@@ -53,6 +56,9 @@ internal static class CallRows
         command.Add(NpgsqlDbType.Double, records, record => RetryIn(record.Change)?.TotalSeconds);
         command.Add(NpgsqlDbType.TimestampTz, records, record => record.Attempt?.StartedAt.UtcDateTime);
         AddAnswer(command, records);
+        command.Add(NpgsqlDbType.Text, records, record => (record.Change as CallChange.Spill)?.OrderKey);
+        command.Add(NpgsqlDbType.Text, records, record => record.Event.Stream);
+        command.Add(NpgsqlDbType.Bigint, records, record => record.Event.StreamSequence);
         batch.BatchCommands.Add(command);
     }
 
@@ -67,6 +73,7 @@ internal static class CallRows
         command.Add(NpgsqlDbType.Bigint, records, record => record.Event.CallId);
         command.Add(NpgsqlDbType.Text, records, record => State(record.Change));
         command.Add(NpgsqlDbType.Double, records, record => RetryIn(record.Change)?.TotalSeconds);
+        command.Add(NpgsqlDbType.Boolean, records, record => record.Change is CallChange.Fail { LeavesOrder: true });
         AddAnswer(command, records);
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = DeliveryWorkerInfo.InstanceId });
         batch.BatchCommands.Add(command);

@@ -2,6 +2,7 @@ using MassTransit;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Isolation;
+using RuleEngineNats.DeliveryWorker.Ordering;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
 using RuleEngineNats.DeliveryWorker.Streams;
@@ -93,6 +94,12 @@ internal sealed class DeliverEvent(
 
     private async Task DeliverAsync(Endpoint endpoint, OutgoingEvent outgoing, CancellationToken cancellationToken)
     {
+        if (endpoint.Delivery.IsOrdered)
+        {
+            await writer.RecordAsync(new(endpoint.Id, outgoing, null, new CallChange.Spill(OrderKey.Of(endpoint.Delivery, outgoing))), cancellationToken);
+            return;
+        }
+
         var admission = await states.AdmitAsync(endpoint, cancellationToken);
         if (admission.Refusal is { } reason)
         {

@@ -12,15 +12,16 @@ internal sealed class MakeAttempt(PostWebhook post, EndpointStates states, IOpti
     /// <param name="number">Which attempt it is.</param>
     /// <param name="retryCount">Retries of the leased call so far; null when there is no call yet.</param>
     /// <param name="cancellationToken">The worker stops.</param>
+    /// <param name="ordered">Whether later calls of its key wait for it.</param>
     /// <exception cref="OperationCanceledException">The worker stops; whether the receiver got the request is unknown.</exception>
     public async Task<AttemptRecord> RunAsync(
-        Admission admission, Endpoint endpoint, OutgoingEvent outgoing, int number, int? retryCount, CancellationToken cancellationToken)
+        Admission admission, Endpoint endpoint, OutgoingEvent outgoing, int number, int? retryCount, CancellationToken cancellationToken, bool ordered = false)
     {
         using var place = admission;
         var attempt = await post.SendAsync(endpoint, outgoing, number, cancellationToken);
         var outcome = attempt.Outcome;
         var trips = outcome.IsOfEndpoint && states.Of(endpoint.Id).Window.Count(outcome.Error is not null, endpoint.Delivery.BreakerFailurePct);
-        var change = DecideNext.After(endpoint, outcome, retryCount, options.Value.ThrottledDelay, Random.Shared.NextDouble());
+        var change = DecideNext.After(endpoint, outcome, retryCount, ordered, options.Value.ThrottledDelay, Random.Shared.NextDouble());
         return new(endpoint.Id, outgoing, attempt with { Trips = trips }, change);
     }
 }

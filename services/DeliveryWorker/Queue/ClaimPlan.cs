@@ -5,14 +5,14 @@ using RuleEngineNats.DeliveryWorker.Routing;
 namespace RuleEngineNats.DeliveryWorker.Queue;
 
 /// <summary>How much of the queue each endpoint may have now: by its places, its rate limit, its budget of repeats and its circuit.</summary>
-internal sealed class ClaimPlan(Routes routes, CallQueue calls, EndpointStates states, Circuits circuits, IOptions<DeliveryOptions> options)
+internal sealed class ClaimPlan(Routes routes, ClaimCalls calls, EndpointStates states, Circuits circuits, IOptions<DeliveryOptions> options)
 {
     private int _begin;
 
     /// <param name="due">Webhooks that have calls due.</param>
     /// <param name="places">Calls that this process can take in all.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task<IReadOnlyList<ClaimShare>> MakeAsync(IReadOnlyList<int> due, int places, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ClaimShare>> MakeAsync(IReadOnlyList<DueCalls> due, int places, CancellationToken cancellationToken)
     {
         var shares = new List<ClaimShare>();
         // One that is off is probed whether it has calls due or not: take_probes finds one that was given up.
@@ -22,27 +22,28 @@ internal sealed class ClaimPlan(Routes routes, CallQueue calls, EndpointStates s
         var begin = _begin++;
         for (var index = 0; index < due.Count && places > 0; index++)
         {
-            if (routes.Current.Find(due[(int)((uint)(begin + index) % (uint)due.Count)]) is not { } endpoint)
+            var (webhookId, ordered) = due[(int)((uint)(begin + index) % (uint)due.Count)];
+            if (routes.Current.Find(webhookId) is not { } endpoint)
             {
                 continue;
             }
 
-            if (circuits.IsOpen(endpoint.Id))
+            if (circuits.IsOpen(webhookId))
             {
-                probes.Add(endpoint.Id);
+                probes.Add(webhookId);
             }
-            else if (await ShareAsync(endpoint, Math.Min(most, places), cancellationToken) is { Room: > 0 } share)
+            else if (await ShareAsync(endpoint, ordered, Math.Min(most, places), cancellationToken) is { Room: > 0 } share)
             {
                 shares.Add(share);
                 places -= share.Room;
             }
         }
 
-        foreach (var id in probes.Count == 0 ? [] : await calls.TakeProbesAsync([.. probes], cancellationToken))
+        foreach (var id in probes.Count == 0 ? [] : await calls.TakeProbesAsync([.. probes.Distinct()], cancellationToken))
         {
             if (routes.FindForCalls(id) is { } endpoint)
             {
-                shares.Add(new(endpoint, Room: 1, Repeats: 1));
+                shares.Add(new(endpoint, Room: 1, Repeats: 1, endpoint.Delivery.IsOrdered));
             }
         }
 
@@ -52,20 +53,21 @@ internal sealed class ClaimPlan(Routes routes, CallQueue calls, EndpointStates s
     /// <summary>Takes the repeats among what was claimed from their endpoints' budgets, and gives back what was not claimed of their rate limits.</summary>
     public void Spend(IReadOnlyList<ClaimShare> shares, IReadOnlyList<LeasedCall> claimed)
     {
-        var byWebhook = claimed.ToLookup(call => call.WebhookId);
+        var byWebhook = claimed.ToLookup(call => (call.WebhookId, call.Ordered));
         foreach (var share in shares)
         {
             var state = states.Of(share.Endpoint.Id);
-            state.Retries.Spend(byWebhook[share.Endpoint.Id].Count(call => call.Attempt > 1));
-            state.Rate.GiveBack(share.Room - byWebhook[share.Endpoint.Id].Count());
+            var had = byWebhook[(share.Endpoint.Id, share.Ordered)];
+            state.Retries.Spend(had.Count(call => call.Attempt > 1));
+            state.Rate.GiveBack(share.Room - had.Count());
         }
     }
 
-    private async ValueTask<ClaimShare> ShareAsync(Endpoint endpoint, int most, CancellationToken cancellationToken)
+    private async ValueTask<ClaimShare> ShareAsync(Endpoint endpoint, bool ordered, int most, CancellationToken cancellationToken)
     {
         var state = states.Of(endpoint.Id);
         var room = Math.Min(most, state.Gate.Room(endpoint.Delivery.MaxConcurrency, options.Value.SpillAfter));
         room = await state.Rate.TakeAsync(endpoint.Delivery, room, cancellationToken);
-        return new(endpoint, room, state.Retries.Available());
+        return new(endpoint, room, state.Retries.Available(), ordered);
     }
 }

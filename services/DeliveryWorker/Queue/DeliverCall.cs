@@ -38,6 +38,6 @@ internal sealed class DeliverCall(
             return;
         }
 
-        await writer.RecordAsync(await attempts.RunAsync(place, endpoint, call.Event, call.Attempt, call.RetryCount, drain.Abort), drain.Abort);
+        await writer.RecordAsync(await attempts.RunAsync(place, endpoint, call.Event, call.Attempt, call.RetryCount, drain.Abort, call.Ordered), drain.Abort);
     }
 }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using MassTransit.Transports;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
+using RuleEngineNats.DeliveryWorker.Ordering;
 
 namespace RuleEngineNats.DeliveryWorker.Queue;
 
@@ -10,7 +11,7 @@ namespace RuleEngineNats.DeliveryWorker.Queue;
 /// looks again as soon as a place comes free. NOTIFY in the transaction that queues would take a lock all of them share and cost 63 % of their throughput at 16 writers.
 /// </summary>
 internal sealed partial class QueuePump(
-    CallQueue calls, ClaimPlan plan, IReceiveEndpointDispatcher<DeliverCall> dispatcher, Drain drain, IOptions<DeliveryOptions> options, TimeProvider time,
+    CallQueue calls, ClaimCalls claims, ClaimPlan plan, ClaimOrdered ordered, IReceiveEndpointDispatcher<DeliverCall> dispatcher, Drain drain, IOptions<DeliveryOptions> options, TimeProvider time,
     ILogger<QueuePump> logger) : BackgroundService
 {
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
@@ -83,7 +84,7 @@ internal sealed partial class QueuePump(
             return (1, 0);
         }
 
-        var due = await calls.FindDueAsync(cancellationToken);
+        var due = await claims.FindDueAsync(cancellationToken);
         var shares = await plan.MakeAsync(due, places, cancellationToken);
         if (shares.Count == 0)
         {
@@ -91,7 +92,9 @@ internal sealed partial class QueuePump(
         }
 
         // Not cancelled by a stop: rows that were leased but never read would wait for the end of their lease.
-        var claimed = await calls.ClaimAsync(shares, options.Value.Lease, drain.Abort);
+        var unordered = shares.Where(share => !share.Ordered).ToArray();
+        List<LeasedCall> claimed = [.. unordered.Length == 0 ? [] : await claims.ClaimAsync(unordered, options.Value.Lease, drain.Abort)];
+        claimed.AddRange(await ordered.RunAsync(shares, drain.Abort));
         plan.Spend(shares, claimed);
         foreach (var call in claimed)
         {

@@ -42,6 +42,19 @@ public sealed class DeliverySettings
     /// <summary>Names of the answer's headers that are kept with an attempt, lower case, at most 32.</summary>
     public string[] ResponseHeadersKept { get; set; } = ["content-type", "content-length", "date", "retry-after", "server", "x-request-id"];
 
+    /// <summary><c>none</c>, the default; <c>webhook</c>: one event after the other; <c>key</c>: so for each value of <see cref="OrderBy"/>.</summary>
+    public string Ordering { get; set; } = "none";
+
+    /// <summary>With ordering <c>key</c>: a path such as <c>$.customer.id</c>, or <c>header:&lt;name&gt;</c>; at most 255 characters.</summary>
+    public string? OrderBy { get; set; }
+
+    /// <summary>When an ordered event fails: <c>block</c> (the default), <c>skip</c> or <c>park</c>.</summary>
+    public string OrderOnFailure { get; set; } = "block";
+
+    /// <summary>Whether it is ordered.</summary>
+    [JsonIgnore]
+    public bool IsOrdered => Ordering != "none";
+
     /// <summary>Reads what <c>rule_webhook_settings</c> returns.</summary>
     public static DeliverySettings FromSql(string json) => JsonSerializer.Deserialize(json, DeliverySettingsJson.Default.DeliverySettings)!;
 

@@ -50,7 +50,7 @@ public sealed class RetryScheduleTests
     public void What_follows_an_attempt_depends_on_its_outcome_and_the_retries_left()
     {
         var endpoint = new Endpoint(1, "x") { RetryDelays = Delays };
-        CallChange After(DeliveryOutcome outcome, int? retryCount, Endpoint? other = null) => DecideNext.After(other ?? endpoint, outcome, retryCount, Throttled, 0.5);
+        CallChange After(DeliveryOutcome outcome, int? retryCount, Endpoint? other = null) => DecideNext.After(other ?? endpoint, outcome, retryCount, ordered: false, Throttled, 0.5);
 
         Assert.Equal(CallChange.None, After(new DeliveryOutcome.Delivered(204), null));
         Assert.IsType<CallChange.Succeed>(After(new DeliveryOutcome.Delivered(200), 1));
