@@ -111,10 +111,11 @@ public sealed class WebhookTests
     }
 
     [Fact]
-    public async Task The_retry_rule_is_1_2_and_4_seconds_and_keeps_the_real_error()
+    public async Task Retries_follow_the_schedule_and_keep_the_real_error()
     {
         await using var database = await SqlDatabase.CreateAsync();
         await database.ExecuteAsync("SELECT rule_webhook_register('one', 'https://example.com/')");
+        await database.ExecuteAsync("""SELECT rule_webhook_configure(1, '{"retry_schedule": [1, 2, 4]}')""");
         var call = await database.ScalarAsync<long>("SELECT rule_webhook_enqueue(1, '{\"a\": 1}', 'a rule')");
         foreach (var seconds in (int[])[1, 2, 4])
         {
@@ -135,6 +136,26 @@ public sealed class WebhookTests
             "failed|Max retries exceeded: 503 from upstream|3|4|t",
             await database.ScalarAsync<string>("SELECT concat_ws('|', status, error_message, retry_count, attempts, due_at IS NULL) FROM rule_webhook_calls"));
         Assert.Equal("Call not found: 99", (await database.RefusedAsync("SELECT rule_webhook_retry(99)")).MessageText);
+    }
+
+    [Theory]
+    [InlineData("", "00:00:05,00:05:00,00:30:00,02:00:00,05:00:00,10:00:00,14:00:00,20:00:00,24:00:00")]
+    [InlineData("retry_delay_ms = 2000", "00:00:02,00:00:04,00:00:08")]
+    [InlineData("max_retries = 4", "00:00:01,00:00:02,00:00:04,00:00:08")]
+    [InlineData("retry_backoff_multiplier = 1", "00:00:01,00:00:01,00:00:01")]
+    [InlineData("max_retries = 0", "")]
+    [InlineData("retry_enabled = false, retry_schedule = '{1}'", "")]
+    [InlineData("retry_schedule = '{7,0}', max_retries = 9", "00:00:07,00:00:00")]
+    public async Task The_schedule_is_the_webhooks_own_or_upstreams_where_a_retry_argument_says_so_or_that_of_Standard_Webhooks(string change, string delays)
+    {
+        await using var database = await SqlDatabase.CreateAsync();
+        await database.ExecuteAsync("SELECT rule_webhook_register('one', 'https://example.com/')");
+        if (change.Length > 0)
+        {
+            await database.ExecuteAsync($"UPDATE rule_webhooks SET {change}");
+        }
+
+        Assert.Equal(delays, await database.ScalarAsync<string>("SELECT array_to_string(rule_webhook_retry_delays(w), ',') FROM rule_webhooks w"));
     }
 
     [Theory]
