@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -21,6 +22,7 @@ public sealed class WebhookReceiver : IAsyncDisposable
     private readonly ConcurrentDictionary<string, int> _counts = new();
     private readonly ConcurrentQueue<ReceivedRequest> _requests = new();
     private readonly WebApplication _app;
+    private Action _connecting = static () => { };
 
     private WebhookReceiver(WebApplication app, int port)
     {
@@ -40,8 +42,13 @@ public sealed class WebhookReceiver : IAsyncDisposable
         builder.Configuration.Sources.Clear();
         builder.Configuration.AddInMemoryCollection();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls(string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{port}"));
-        var receiver = new WebhookReceiver(builder.Build(), port);
+        WebhookReceiver? receiver = null;
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen => listen.Use(next => connection =>
+        {
+            receiver?._connecting();
+            return next(connection);
+        })));
+        receiver = new WebhookReceiver(builder.Build(), port);
         await receiver._app.StartAsync(cancellationToken);
         return receiver;
     }
@@ -59,6 +66,9 @@ public sealed class WebhookReceiver : IAsyncDisposable
 
     /// <summary>Answers requests at a path in full control; the number counts them from 1.</summary>
     public void Answer(string path, Func<HttpContext, int, Task> answer) => _answers[path] = answer;
+
+    /// <summary>Is called for each connection, before anything is read of it.</summary>
+    public void Connecting(Action connecting) => _connecting = connecting;
 
     public Task WaitForAsync(Func<WebhookReceiver, bool> condition, string what, TimeSpan? deadline = null)
         => Wait.UntilAsync(() => condition(this), $"{what} ({_requests.Count} requests so far)", deadline);
