@@ -36,6 +36,8 @@ internal static class Hosting
             SharedConsumer.Definition(ConsumerNames.DeliveryWorker, options.AckWait),
             (message, stream, countedFrom, cancellationToken) => dispatcher.Dispatch(NoBody, NoHeaders, cancellationToken, StreamEvent.From(message, stream, countedFrom)),
             options.Concurrency, options.ProgressEvery, new RedeliveryRule(GivenBackAfterError, GivenBackAfterError, MaxAttempts: null));
-        return ActivatorUtilities.CreateInstance<StreamPumps>(provider, (Func<NatsConfig, StreamDefinition, bool>)((_, _) => true), work);
+        // Without PostgreSQL nothing is taken: what could not be recorded would be held from workers that can.
+        var writer = provider.GetRequiredService<AttemptWriter>();
+        return ActivatorUtilities.CreateInstance<StreamPumps>(provider, (Func<NatsConfig, StreamDefinition, bool>)((_, _) => writer.IsConnected), work);
     }
 }

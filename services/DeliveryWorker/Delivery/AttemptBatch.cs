@@ -9,10 +9,10 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 /// </summary>
 internal static class AttemptBatch
 {
-    public static async Task WriteAsync(NpgsqlDataSource database, IReadOnlyList<AttemptRecord> records, Circuits circuits, CancellationToken cancellationToken)
+    public static async Task WriteAsync(NpgsqlConnection connection, IReadOnlyList<AttemptRecord> records, Circuits circuits, CancellationToken cancellationToken)
     {
         // A batch without a transaction of its own is one: all of it or nothing.
-        await using var batch = database.CreateBatch();
+        await using var batch = new NpgsqlBatch(connection);
         CallRows.AddOpened(batch, [.. records.Where(record => record.Change is CallChange.Open or CallChange.Spill)]);
         CallRows.AddEnded(batch, [.. records.Where(record => record.Change is CallChange.Succeed or CallChange.Fail)]);
         HistoryRows.Add(batch, [.. records.Where(record => record.Attempt is not null)]);

@@ -8,12 +8,18 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 /// <summary>
 /// Makes attempts durable. While one transaction commits, what comes in forms the next, so a single delivery waits for one commit and a thousand
 /// at once share a few. An attempt that cannot be written for want of PostgreSQL waits for it: its event stays unacknowledged and in progress.
+/// It keeps a connection of its own: where PostgreSQL has fewer than all workers together want, one that has events can record them.
 /// </summary>
 internal sealed partial class AttemptWriter(
     NpgsqlDataSource database, Circuits circuits, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<AttemptWriter> logger) : BackgroundService
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+
+    private NpgsqlConnection? _connection;
+
+    /// <summary>Whether attempts can be recorded; while they cannot, no event should be taken.</summary>
+    public bool IsConnected { get; private set; }
 
     // As long as the deliveries that may be under way, which are bounded.
     private readonly Channel<Pending> _waiting = Channel.CreateUnbounded<Pending>(new() { SingleReader = true });
@@ -36,10 +42,12 @@ internal sealed partial class AttemptWriter(
         }
 
         await base.StopAsync(cancellationToken);
+        await CloseAsync();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        await ConnectedAsync(0, static _ => Task.CompletedTask, stoppingToken);
         var batch = new List<Pending>();
         while (await _waiting.Reader.WaitToReadAsync(stoppingToken))
         {
@@ -55,25 +63,46 @@ internal sealed partial class AttemptWriter(
 
     private async Task WriteAsync(List<Pending> batch, CancellationToken cancellationToken)
     {
+        try
+        {
+            await ConnectedAsync(
+                batch.Count, connection => AttemptBatch.WriteAsync(connection, [.. batch.Select(pending => pending.Record)], circuits, cancellationToken), cancellationToken);
+            batch.ForEach(pending => pending.Written.TrySetResult());
+        }
+        catch (PostgresException e) when (IsAboutContent(e))
+        {
+            LogContentRefused(batch.Count, e.SqlState, e.MessageText);
+            await WriteOneByOneAsync(batch, e, cancellationToken);
+        }
+    }
+
+    // Tries until PostgreSQL has taken it, or says that it never will.
+    private async Task ConnectedAsync(int waiting, Func<NpgsqlConnection, Task> write, CancellationToken cancellationToken)
+    {
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try
             {
-                await AttemptBatch.WriteAsync(database, [.. batch.Select(pending => pending.Record)], circuits, cancellationToken);
-                batch.ForEach(pending => pending.Written.TrySetResult());
+                _connection ??= await database.OpenConnectionAsync(cancellationToken);
+                await write(_connection);
+                IsConnected = true;
                 return;
             }
-            catch (PostgresException e) when (IsAboutContent(e))
+            catch (Exception e) when ((e is NpgsqlException or TimeoutException or IOException) && !(e is PostgresException refused && IsAboutContent(refused)))
             {
-                LogContentRefused(batch.Count, e.SqlState, e.MessageText);
-                await WriteOneByOneAsync(batch, e, cancellationToken);
-                return;
-            }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
-            {
-                LogUnavailable(batch.Count, pause.TotalMilliseconds, e.Message);
+                IsConnected = false;
+                await CloseAsync();
+                LogUnavailable(waiting, pause.TotalMilliseconds, e.Message);
                 await Task.Delay(pause, time, cancellationToken);
             }
+        }
+    }
+
+    private async Task CloseAsync()
+    {
+        if (Interlocked.Exchange(ref _connection, null) is { } connection)
+        {
+            await connection.DisposeAsync();
         }
     }
 
