@@ -60,6 +60,13 @@ public sealed class WebhookReceiver : IAsyncDisposable
     /// <summary>Answers requests at a path in full control; the number counts them from 1.</summary>
     public void Answer(string path, Func<HttpContext, int, Task> answer) => _answers[path] = answer;
 
+    /// <summary>Answers requests at a path as a script says (<see cref="ReceiverScript.Syntax"/>), from its first step on.</summary>
+    public void Script(string path, string script)
+    {
+        var running = ReceiverScript.Parse(script);
+        Answer(path, (context, _) => ScriptAnswer.GiveAsync(context, running.Next()));
+    }
+
     public Task WaitForAsync(Func<WebhookReceiver, bool> condition, string what, TimeSpan? deadline = null)
         => Wait.UntilAsync(() => condition(this), $"{what} ({_requests.Count} requests so far)", deadline);
 
