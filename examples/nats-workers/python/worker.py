@@ -141,7 +141,10 @@ async def main() -> int:
         print(error, file=sys.stderr)
         return 1
     finally:
-        await client.drain()
+        # Not drain(), which waits half a minute for subscriptions that nobody reads any more.
+        if client.is_connected:
+            await client.flush()
+        await client.close()
         await database.close()
 
 
