@@ -12,13 +12,15 @@ internal static class NodePrograms
 
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
-    public static async Task InstallAsync()
+    public static Task InstallAsync() => InstallAsync(Folder);
+
+    public static async Task InstallAsync(string folder)
     {
         // npm writes this file last.
-        var installed = new FileInfo(Path.Combine(Folder, "node_modules", ".package-lock.json"));
-        if (!installed.Exists || installed.LastWriteTimeUtc < File.GetLastWriteTimeUtc(Path.Combine(Folder, "package-lock.json")))
+        var installed = new FileInfo(Path.Combine(folder, "node_modules", ".package-lock.json"));
+        if (!installed.Exists || installed.LastWriteTimeUtc < File.GetLastWriteTimeUtc(Path.Combine(folder, "package-lock.json")))
         {
-            await RunAsync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], "");
+            await RunAsync(folder, "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], "");
             File.SetLastWriteTimeUtc(installed.FullName, TimeProvider.System.GetUtcNow().UtcDateTime);
         }
     }
@@ -26,15 +28,15 @@ internal static class NodePrograms
     /// <summary>Runs a program with this input and reads its answer; a failure shows what it wrote.</summary>
     public static async Task<JsonElement> RunAsync(string program, object input)
     {
-        var answer = await RunAsync("node", [program], JsonSerializer.Serialize(input, JsonSerializerOptions.Web));
+        var answer = await RunAsync(Folder, "node", [program], JsonSerializer.Serialize(input, JsonSerializerOptions.Web));
         return JsonSerializer.Deserialize<JsonElement>(answer);
     }
 
-    private static async Task<string> RunAsync(string command, string[] arguments, string input)
+    private static async Task<string> RunAsync(string folder, string command, string[] arguments, string input)
     {
         var start = new ProcessStartInfo(command, arguments)
         {
-            WorkingDirectory = Folder,
+            WorkingDirectory = folder,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,

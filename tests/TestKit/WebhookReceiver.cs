@@ -70,6 +70,13 @@ public sealed class WebhookReceiver : IAsyncDisposable
     /// <summary>Is called for each connection, before anything is read of it.</summary>
     public void Connecting(Action connecting) => _connecting = connecting;
 
+    /// <summary>Answers requests at a path as a script says (<see cref="ReceiverScript.Syntax"/>), from its first step on.</summary>
+    public void Script(string path, string script)
+    {
+        var running = ReceiverScript.Parse(script);
+        Answer(path, (context, _) => ScriptAnswer.GiveAsync(context, running.Next()));
+    }
+
     public Task WaitForAsync(Func<WebhookReceiver, bool> condition, string what, TimeSpan? deadline = null)
         => Wait.UntilAsync(() => condition(this), $"{what} ({_requests.Count} requests so far)", deadline);
 

@@ -102,12 +102,7 @@ public sealed class PostWebhookTests : IAsyncLifetime
     [InlineData(308)]
     public async Task A_redirect_is_not_followed(int status)
     {
-        _receiver.Answer("/hook", (context, _) =>
-        {
-            context.Response.StatusCode = status;
-            context.Response.Headers.Location = _receiver.Url("/elsewhere");
-            return Task.CompletedTask;
-        });
+        _receiver.Script("/hook", $"{status}:{_receiver.Url("/elsewhere")}");
 
         var attempt = await SendAsync(Endpoint("/hook"), new("e", "{}"u8.ToArray()), Local);
 
@@ -121,11 +116,7 @@ public sealed class PostWebhookTests : IAsyncLifetime
     [Fact]
     public async Task Cookies_are_not_kept()
     {
-        _receiver.Answer("/hook", (context, _) =>
-        {
-            context.Response.Headers.SetCookie = "a=b; Path=/";
-            return Task.CompletedTask;
-        });
+        _receiver.Script("/hook", "200;set-cookie=\"a=b; Path=/\"");
         using var client = new DeliveryClient(Local);
 
         await SendAsync(client, Endpoint("/hook"), new("e", "{}"u8.ToArray()));
@@ -137,7 +128,7 @@ public sealed class PostWebhookTests : IAsyncLifetime
     [Fact]
     public async Task A_silent_receiver_times_out()
     {
-        _receiver.Answer("/hook", (context, _) => Task.Delay(Timeout.Infinite, context.RequestAborted));
+        _receiver.Script("/hook", "hang");
 
         var attempt = await SendAsync(Endpoint("/hook") with { Timeout = TimeSpan.FromMilliseconds(300) }, new("e", "{}"u8.ToArray()), Local);
 
@@ -162,14 +153,7 @@ public sealed class PostWebhookTests : IAsyncLifetime
     [Fact]
     public async Task An_endless_body_is_cut_at_16_KiB_and_still_delivered()
     {
-        _receiver.Answer("/hook", async (context, _) =>
-        {
-            var junk = new byte[64 * 1024];
-            while (!context.RequestAborted.IsCancellationRequested)
-            {
-                await context.Response.Body.WriteAsync(junk, context.RequestAborted);
-            }
-        });
+        _receiver.Script("/hook", "endless");
 
         var attempt = await SendAsync(Endpoint("/hook"), new("e", "{}"u8.ToArray()), Local);
 
@@ -180,17 +164,13 @@ public sealed class PostWebhookTests : IAsyncLifetime
     [Fact]
     public async Task A_compressed_answer_is_not_expanded()
     {
-        byte[] gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
-        _receiver.Answer("/hook", async (context, _) =>
-        {
-            context.Response.Headers.ContentEncoding = "gzip";
-            await context.Response.Body.WriteAsync(gzip, context.RequestAborted);
-        });
+        _receiver.Script("/hook", "bomb:1GiB");
 
         var attempt = await SendAsync(Endpoint("/hook"), new("e", "{}"u8.ToArray()), Local);
 
         Assert.Equal(new DeliveryOutcome.Delivered(200), attempt.Outcome);
         Assert.Equal('\u001f', attempt.ResponseBody![0]);
+        Assert.InRange(attempt.ResponseBody.Length, 1, 16 * 1024);
     }
 
     [Theory]
