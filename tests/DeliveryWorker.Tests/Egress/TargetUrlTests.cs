@@ -1,4 +1,4 @@
-using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Egress;
 

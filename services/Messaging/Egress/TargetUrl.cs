@@ -1,12 +1,19 @@
 using System.Net;
 
-namespace RuleEngineNats.DeliveryWorker.Egress;
+namespace RuleEngineNats.Messaging;
 
-/// <summary>A URL that may be sent to as far as its text tells, or the reason why not. The address itself is checked again when a connection is opened.</summary>
-internal readonly record struct TargetUrl(Uri? Uri, string? Problem)
+/// <summary>
+/// A URL that may be sent to as far as its text tells, or the reason why not: ConfigService asks when a webhook is registered or changed, the delivery worker
+/// for each configuration. The address itself is checked again when a connection is opened.
+/// </summary>
+/// <param name="Uri">The URL; null where there is a problem.</param>
+/// <param name="Problem"><c>url_not_allowed: </c> and the reason; null where there is none.</param>
+public readonly record struct TargetUrl(Uri? Uri, string? Problem)
 {
+    /// <summary>Most characters.</summary>
     public const int MaxLength = 2048;
 
+    /// <summary>Checks a URL against the egress policy.</summary>
     public static TargetUrl Check(string? text, EgressOptions options)
         => FindProblem(text, options, out var uri) is { } problem ? new(null, "url_not_allowed: " + problem) : new(uri, null);
 
@@ -64,9 +71,9 @@ internal readonly record struct TargetUrl(Uri? Uri, string? Problem)
             return "port";
         }
 
-        if (IPAddress.TryParse(uri.IdnHost, out var address) && AddressTable.Classify(address) is var kind && !options.Allows(kind))
+        if (IPAddress.TryParse(uri.IdnHost, out var address) && options.FindProblem(address) is { } problem)
         {
-            return "address is " + kind.ToString().ToLowerInvariant();
+            return problem;
         }
 
         return null;
