@@ -14,7 +14,9 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp 
         'disable_after_seconds', p_webhook.disable_after_seconds,
         'recovery_probe_seconds', p_webhook.recovery_probe_seconds,
         'backlog_threshold', p_webhook.backlog_threshold,
-        'response_headers_kept', p_webhook.response_headers_kept)
+        'response_headers_kept', p_webhook.response_headers_kept,
+        'signature_profile', p_webhook.signature_profile,
+        'auth_type', p_webhook.auth_type)
 $$;
 COMMENT ON FUNCTION rule_webhook_settings_of(rule_webhooks) IS 'The delivery settings of a row, under the names that rule_webhook_configure takes.';
 
@@ -59,7 +61,8 @@ BEGIN
        SET retry_schedule = v_new.retry_schedule, max_concurrency = v_new.max_concurrency, rate_limit = v_new.rate_limit, rate_burst = v_new.rate_burst,
            breaker_failures = v_new.breaker_failures, breaker_failure_pct = v_new.breaker_failure_pct, breaker_probe_seconds = v_new.breaker_probe_seconds,
            disable_after_seconds = v_new.disable_after_seconds, recovery_probe_seconds = v_new.recovery_probe_seconds,
-           backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept
+           backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept,
+           signature_profile = v_new.signature_profile, auth_type = v_new.auth_type
      WHERE w.webhook_id = p_webhook_id;
     RETURN rule_webhook_settings(p_webhook_id);
 END $$;
@@ -91,10 +94,15 @@ BEGIN
         RAISE EXCEPTION 'response_headers_kept: must be at most 32 header names in lower case, each 1 to 64 characters' USING ERRCODE = '22023';
     ELSIF NEW.response_headers_kept && ARRAY['set-cookie', 'authorization', 'proxy-authorization', 'www-authenticate', 'cookie'] THEN
         RAISE EXCEPTION 'response_headers_kept: headers with credentials are not kept' USING ERRCODE = '22023';
+    ELSIF NEW.signature_profile NOT IN ('standard', 'github', 'stripe', 'none') THEN
+        RAISE EXCEPTION 'signature_profile: must be standard, github, stripe or none' USING ERRCODE = '22023';
+    ELSIF NEW.auth_type NOT IN ('none', 'basic', 'bearer', 'oauth2', 'mtls') THEN
+        RAISE EXCEPTION 'auth_type: must be none, basic, bearer, oauth2 or mtls' USING ERRCODE = '22023';
     END IF;
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION rule_webhook_settings_check() IS 'Checks the delivery settings of a webhook, whoever writes them; each message begins with the name of the setting.';
 CREATE OR REPLACE TRIGGER rule_webhook_settings_check BEFORE INSERT OR UPDATE OF retry_schedule, max_concurrency, rate_limit, rate_burst, breaker_failures,
-        breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept ON rule_webhooks
+        breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept,
+        signature_profile, auth_type ON rule_webhooks
     FOR EACH ROW EXECUTE FUNCTION rule_webhook_settings_check();

@@ -40,6 +40,10 @@ public sealed class DeliverySettingsTests
     [InlineData("1", """{"retry_schedule": [1, null]}""", "22023", "retry_schedule: must be 1 to 20 numbers of seconds, each 0 to 604800")]
     [InlineData("1", """{"response_headers_kept": ["Set-Cookie"]}""", "22023", "response_headers_kept: must be at most 32 header names in lower case, each 1 to 64 characters")]
     [InlineData("1", """{"response_headers_kept": ["set-cookie"]}""", "22023", "response_headers_kept: headers with credentials are not kept")]
+    [InlineData("1", """{"signature_profile": "Standard"}""", "22023", "signature_profile: must be standard, github, stripe or none")]
+    [InlineData("1", """{"signature_profile": null}""", "23502", null)]
+    [InlineData("1", """{"auth_type": "digest"}""", "22023", "auth_type: must be none, basic, bearer, oauth2 or mtls")]
+    [InlineData("1", """{"auth_type": null}""", "23502", null)]
     public async Task A_setting_that_cannot_be_is_refused_by_its_name(string webhook, string settings, string state, string? message)
     {
         var database = await Untouched.Value;

@@ -42,6 +42,12 @@ public sealed class DeliverySettings
     /// <summary>Names of the answer's headers that are kept with an attempt, lower case, at most 32.</summary>
     public string[] ResponseHeadersKept { get; set; } = ["content-type", "content-length", "date", "retry-after", "server", "x-request-id"];
 
+    /// <summary>How requests are signed: standard (the default), github, stripe or none.</summary>
+    public string SignatureProfile { get; set; } = "standard";
+
+    /// <summary>How requests are authorized, with the secret named auth: none (the default), basic, bearer, oauth2 or mtls.</summary>
+    public string AuthType { get; set; } = "none";
+
     /// <summary>Reads what <c>rule_webhook_settings</c> returns.</summary>
     public static DeliverySettings FromSql(string json) => JsonSerializer.Deserialize(json, DeliverySettingsJson.Default.DeliverySettings)!;
 
