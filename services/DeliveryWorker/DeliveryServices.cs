@@ -1,10 +1,12 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
+using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Health;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker;
 
@@ -24,6 +26,14 @@ internal static class DeliveryServices
         services.AddSingleton<CallQueue>();
         services.AddSingleton<RecordedDeliveries>();
         services.AddSingleton(static provider => new DeliveryClient(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress));
+        services.AddSingleton<OAuthTokens>();
+        services.AddSingleton(static provider =>
+        {
+            var clients = new CertificateClients(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress, DeliveryClient.Resolve);
+            provider.GetRequiredService<ConfigWatcher>().Changed += clients.Retain;
+            return clients;
+        });
+        services.AddSingleton<Authorize>();
         services.AddSingleton<PostWebhook>();
         services.AddSingleton<OpenConsumer>();
         services.AddConsumers();

@@ -1,9 +1,9 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.Http.Headers;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Egress;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
@@ -12,7 +12,7 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 
 /// <summary>One signed request to one endpoint, and what became of it. Every way it can go is an outcome; only a stop of the worker is an exception.</summary>
 internal sealed partial class PostWebhook(
-    DeliveryClient client, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<PostWebhook> logger)
+    Authorize authorize, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<PostWebhook> logger)
 {
     /// <summary>What is kept of an answer, in bytes; the rest is not read.</summary>
     public const int MaxResponseBody = 16 * 1024;
@@ -49,7 +49,7 @@ internal sealed partial class PostWebhook(
             return new(new DeliveryOutcome.RequestRefused(refused));
         }
 
-        if (endpoint.SecretProblem is { } unreadable)
+        if (SignRequest.FindProblem(endpoint, started) is { } unreadable)
         {
             return new(new DeliveryOutcome.NotSigned(unreadable));
         }
@@ -60,9 +60,14 @@ internal sealed partial class PostWebhook(
         var stage = DeliveryStage.Connect;
         try
         {
-            using var request = CreateRequest(endpoint, outgoing, started, activity);
+            using var grant = await authorize.GrantAsync(endpoint, limit.Token);
+            if (grant.Refused is { } unauthorized)
+            {
+                return new(unauthorized);
+            }
+
             stage = DeliveryStage.Exchange;
-            using var response = await client.SendAsync(request, limit.Token);
+            using var response = await authorize.SendAsync(grant, () => CreateRequest(endpoint, outgoing, started, activity), limit.Token);
             var status = (int)response.StatusCode;
             DeliveryOutcome outcome = status is >= 200 and < 300 ? new DeliveryOutcome.Delivered(status) : new DeliveryOutcome.Rejected(status);
             return new(outcome, await ReadBodyAsync(response, limit.Token, cancellationToken), response.Content.Headers.ContentType?.MediaType);
@@ -116,14 +121,7 @@ internal sealed partial class PostWebhook(
             }
         }
 
-        var timestamp = started.ToUnixTimeSeconds();
-        request.Headers.TryAddWithoutValidation(WebhookHeaders.Id, outgoing.EventId);
-        request.Headers.TryAddWithoutValidation(WebhookHeaders.Timestamp, timestamp.ToString(CultureInfo.InvariantCulture));
-        if (endpoint.SigningKeys.Count > 0)
-        {
-            var signature = WebhookSignature.Compute(outgoing.EventId, timestamp, outgoing.Body.Span, endpoint.SigningKeys);
-            request.Headers.TryAddWithoutValidation(WebhookHeaders.Signature, signature);
-        }
+        SignRequest.Add(request, endpoint, outgoing.EventId, started, outgoing.Body.Span);
 
         // With a span of ours the client adds the header itself; without a listener the event's own context still has to arrive.
         if (activity is null && outgoing.TraceParent is { } trace && ActivityContext.TryParse(trace, null, out _))
@@ -165,7 +163,7 @@ internal sealed partial class PostWebhook(
         return length == 0 ? null : ResponseText.Decode(buffer.AsSpan(0, length), MaxResponseBody);
     }
 
-    private static DeliveryOutcome Classify(HttpRequestException exception)
+    internal static DeliveryOutcome Classify(HttpRequestException exception)
     {
         for (var inner = exception.InnerException; inner is not null; inner = inner.InnerException)
         {
@@ -173,6 +171,8 @@ internal sealed partial class PostWebhook(
             {
                 case AddressBlockedException blocked:
                     return new DeliveryOutcome.AddressBlocked(DeliveryStage.Connect, blocked.Message);
+                case ProxyRefusedException proxy:
+                    return new DeliveryOutcome.ConnectFailed(proxy.Message);
                 case System.Net.Sockets.SocketException socket when exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError:
                     return new DeliveryOutcome.ConnectFailed(socket.SocketErrorCode.ToString());
             }

@@ -1,5 +1,7 @@
-using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Queue;
+using RuleEngineNats.DeliveryWorker.Signing;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Routing;
 
@@ -19,11 +21,17 @@ internal sealed record Endpoint(int Id, string Name)
 
     public RetryPolicy Retries { get; init; } = new(true, 3, TimeSpan.FromSeconds(1), 2);
 
-    public IReadOnlyList<byte[]> SigningKeys { get; init; } = [];
+    /// <summary>How requests are signed; see <see cref="SignRequest"/>.</summary>
+    public string SignatureProfile { get; init; } = SignRequest.Standard;
+
+    /// <summary>The newest first.</summary>
+    public IReadOnlyList<SigningKey> SigningKeys { get; init; } = [];
 
     /// <summary>Why a signing key is missing, or null.</summary>
     public string? SecretProblem { get; init; }
 
+    public EndpointAuthorization Authorization { get; init; } = EndpointAuthorization.None;
+
     /// <summary>Why nothing is sent to it at all, or null.</summary>
-    public string? Problem => Target.Problem ?? Headers.Problem ?? SecretProblem;
+    public string? Problem => Target.Problem ?? Headers.Problem ?? SecretProblem ?? Authorization.Problem;
 }
