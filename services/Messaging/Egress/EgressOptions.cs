@@ -35,7 +35,7 @@ public sealed class EgressOptions
 
     /// <summary>
     /// Default null: connections are direct. <c>http://host:port</c> of a forward proxy that every request goes through, http ones too, by CONNECT to the address that
-    /// was checked: the proxy gets no name to resolve otherwise. The worker therefore has to resolve names itself, and the proxy has to take addresses.
+    /// was checked, so that the proxy has no name to resolve to another one. Names are therefore still resolved by the worker, and the proxy has to take addresses.
     /// </summary>
     public string? Proxy { get; set; }
 

@@ -24,7 +24,7 @@ public sealed class EgressOptionsRules : IValidateOptions<EgressOptions>
         {
             if (!IPNetwork.TryParse(text, out var network))
             {
-                yield return $"{EgressOptions.Section}:AllowedNetworks: {text} is no network such as 10.1.0.0/16, with zeros after its prefix.";
+                yield return $"{EgressOptions.Section}:AllowedNetworks: {text} is no network such as 10.1.0.0/16.";
             }
             else if (!EgressOptions.CanBeListed(AddressTable.Classify(network.BaseAddress)) || network.BaseAddress.IsIPv4MappedToIPv6)
             {
