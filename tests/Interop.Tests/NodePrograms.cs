@@ -12,7 +12,12 @@ internal static class NodePrograms
 
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
-    public static async Task InstallAsync()
+    // Two at once would take each other's files away.
+    private static readonly Lazy<Task> Installed = new(InstallOnceAsync);
+
+    public static Task InstallAsync() => Installed.Value;
+
+    private static async Task InstallOnceAsync()
     {
         // npm writes this file last.
         var installed = new FileInfo(Path.Combine(Folder, "node_modules", ".package-lock.json"));

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Net;
+using System.Text;
 
 namespace RuleEngineNats.Messaging;
 
@@ -41,8 +43,39 @@ public readonly record struct TargetUrl(Uri? Uri, string? Problem)
             return "not an absolute URL";
         }
 
-        return FindProblem(uri, options);
+        try
+        {
+            return FindProblem(uri, options);
+        }
+        catch (UriFormatException)
+        {
+            // IdnHost refuses some of what TryCreate takes, such as a name of right-to-left letters with a digit at its end.
+            return "host is no internationalized name";
+        }
     }
+
+    // ①②⑦.⓪.⓪.① and １２７。０。０。１ become 127.0.0.1 wherever names are normalised (NFKC), which is not everywhere, and here not without ICU: IDNA 2008 has no
+    // such characters, so no name is lost with them.
+    private static bool HasLookAlike(string host)
+    {
+        foreach (var rune in host.EnumerateRunes())
+        {
+            if (!rune.IsAscii && (IsCompatible(rune.Value) || !IsOfNames(rune)))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    // Half and full width forms, mathematical alphanumerics, letter-like symbols: letters and digits by their category.
+    private static bool IsCompatible(int value) => value is (>= 0xff00 and <= 0xffef) or (>= 0x1d400 and <= 0x1d7ff) or (>= 0x2100 and <= 0x214f);
+
+    private static bool IsOfNames(Rune rune)
+        => Rune.IsLetter(rune)
+            || Rune.GetUnicodeCategory(rune) is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+            || rune.Value is 0x00b7 or 0x30fb;
 
     private static string? FindProblem(Uri uri, EgressOptions options)
     {
@@ -64,6 +97,11 @@ public readonly record struct TargetUrl(Uri? Uri, string? Problem)
         if (uri.IdnHost.Length == 0)
         {
             return "no host";
+        }
+
+        if (HasLookAlike(uri.Host))
+        {
+            return "host has a character that stands for another";
         }
 
         if (uri.Port is not (80 or 443) && !options.AllowedPorts.Contains(uri.Port) && !(options.AllowAnyPort && uri.Port > 0))
