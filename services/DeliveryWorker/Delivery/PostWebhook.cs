@@ -39,19 +39,9 @@ internal sealed partial class PostWebhook(
     private async Task<Answer> ExchangeAsync(
         Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity, CancellationToken cancellationToken)
     {
-        if (endpoint.Target.Problem is { } blocked)
+        if (FindRefusal(endpoint, started) is { } refused)
         {
-            return new(new DeliveryOutcome.AddressBlocked(DeliveryStage.Prepare, blocked));
-        }
-
-        if (endpoint.Headers.Problem is { } refused)
-        {
-            return new(new DeliveryOutcome.RequestRefused(refused));
-        }
-
-        if (SignRequest.FindProblem(endpoint, started) is { } unreadable)
-        {
-            return new(new DeliveryOutcome.NotSigned(unreadable));
+            return new(refused);
         }
 
         var timeout = endpoint.Timeout < options.Value.MaxTimeout ? endpoint.Timeout : options.Value.MaxTimeout;
@@ -88,6 +78,13 @@ internal sealed partial class PostWebhook(
             return new(Classify(e));
         }
     }
+
+    // What the endpoint's own settings forbid; nothing is sent then.
+    private static DeliveryOutcome? FindRefusal(Endpoint endpoint, DateTimeOffset started)
+        => endpoint.Target.Problem is { } blocked ? new DeliveryOutcome.AddressBlocked(DeliveryStage.Prepare, blocked)
+            : endpoint.Headers.Problem is { } headers ? new DeliveryOutcome.RequestRefused(headers)
+            : SignRequest.FindProblem(endpoint, started) is { } unsigned ? new DeliveryOutcome.NotSigned(unsigned)
+            : null;
 
     private static HttpRequestMessage CreateRequest(Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity)
     {

@@ -150,40 +150,37 @@ public sealed class BlockedTargetsTests : IAsyncLifetime
             "169.254.169.254", "0.0.0.0", "192.0.0.1", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "192.88.99.1", "224.0.0.1", "239.255.255.255", "240.0.0.1",
             "255.255.255.255",
         ];
-        foreach (var text in v4)
-        {
-            var bytes = IPAddress.Parse(text).GetAddressBytes();
-            var number = ((uint)bytes[0] << 24) | ((uint)bytes[1] << 16) | ((uint)bytes[2] << 8) | bytes[3];
-            yield return text;
-            yield return $"{number}";
-            yield return $"0x{number:x8}";
-            yield return "0" + Convert.ToString((long)number, 8);
-            yield return string.Join('.', bytes.Select(value => "0" + Convert.ToString(value, 8)));
-            yield return string.Join('.', bytes.Select(value => $"0x{value:x}"));
-            yield return $"{bytes[0]}.{number & 0xffffff}";
-            yield return $"0x{bytes[0]:x}.{bytes[1]}.{number & 0xffff}";
-            yield return string.Concat(text.Select(character => character == '.' ? '。' : (char)(character - '0' + '０')));
-            yield return string.Concat(text.Select(character => character switch { '.' => '.', '0' => '⓪', _ => (char)(character - '1' + '①') }));
-            yield return text + ".";
-            yield return $"[::ffff:{text}]";
-            yield return $"[::ffff:{number >> 16:x}:{number & 0xffff:x}]";
-            yield return $"[0:0:0:0:0:ffff:{text}]";
-            yield return $"[::{text}]";
-            yield return $"[64:ff9b::{text}]";
-            yield return $"[64:ff9b:1::{text}]";
-            yield return $"[2002:{number >> 16:x}:{number & 0xffff:x}::1]";
-            yield return $"[2001::{~number >> 16 & 0xffff:x}:{~number & 0xffff:x}]";
-        }
-
-        foreach (var text in (string[])
+        return v4.SelectMany(Spellings).Concat(
         [
             "[::1]", "[0000:0000:0000:0000:0000:0000:0000:0001]", "[::]", "[fe80::1]", "[fe80::1%25eth0]", "[fe80::1%251]", "[febf::1]", "[fc00::1]", "[fd00:ec2::254]", "[fdff::1]",
             "[fec0::1]", "[ff02::1]", "[ff0e::1]", "[2001:db8::1]", "[3fff::1]", "[2001:2::1]", "[2001:10::1]", "[100::1]", "[5f00::1]", "[4000::1]", "[::2]",
             "127.1", "127.0.1", "0", "0x0", "00", "0x7f.1", "0177.1", "localhost", "LocalHost", "localhost.",
-        ])
-        {
-            yield return text;
-        }
+        ]);
+    }
+
+    private static IEnumerable<string> Spellings(string text)
+    {
+        var bytes = IPAddress.Parse(text).GetAddressBytes();
+        var number = ((uint)bytes[0] << 24) | ((uint)bytes[1] << 16) | ((uint)bytes[2] << 8) | bytes[3];
+        yield return text;
+        yield return $"{number}";
+        yield return $"0x{number:x8}";
+        yield return "0" + Convert.ToString((long)number, 8);
+        yield return string.Join('.', bytes.Select(value => "0" + Convert.ToString(value, 8)));
+        yield return string.Join('.', bytes.Select(value => $"0x{value:x}"));
+        yield return $"{bytes[0]}.{number & 0xffffff}";
+        yield return $"0x{bytes[0]:x}.{bytes[1]}.{number & 0xffff}";
+        yield return string.Concat(text.Select(character => character == '.' ? '。' : (char)(character - '0' + '０')));
+        yield return string.Concat(text.Select(character => character switch { '.' => '.', '0' => '⓪', _ => (char)(character - '1' + '①') }));
+        yield return text + ".";
+        yield return $"[::ffff:{text}]";
+        yield return $"[::ffff:{number >> 16:x}:{number & 0xffff:x}]";
+        yield return $"[0:0:0:0:0:ffff:{text}]";
+        yield return $"[::{text}]";
+        yield return $"[64:ff9b::{text}]";
+        yield return $"[64:ff9b:1::{text}]";
+        yield return $"[2002:{number >> 16:x}:{number & 0xffff:x}::1]";
+        yield return $"[2001::{~number >> 16 & 0xffff:x}:{~number & 0xffff:x}]";
     }
 
     private IEnumerable<string> Tricks()
