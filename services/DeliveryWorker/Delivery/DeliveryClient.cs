@@ -23,8 +23,7 @@ internal sealed class DeliveryClient : HttpMessageInvoker
     public static Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; } =
         static (host, cancellationToken) => Dns.GetHostAddressesAsync(host, cancellationToken);
 
-    private static SocketsHttpHandler CreateHandler(
-        EgressOptions egress, Func<string, CancellationToken, Task<IPAddress[]>> resolve, SslStreamCertificateContext? certificate) => new()
+    private static SocketsHttpHandler CreateHandler(EgressOptions egress, Func<string, CancellationToken, Task<IPAddress[]>> resolve, SslStreamCertificateContext? certificate) => new()
     {
         AllowAutoRedirect = false,
         UseCookies = false,

@@ -1,7 +1,7 @@
 using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Delivery;
-using RuleEngineNats.DeliveryWorker.Tests.Delivery;
 using RuleEngineNats.DeliveryWorker.Routing;
+using RuleEngineNats.DeliveryWorker.Tests.Delivery;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Authorization;
