@@ -2,6 +2,7 @@ using Microsoft.OpenApi;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Streams;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService;
 
@@ -14,6 +15,7 @@ internal static class Api
     {
         var options = builder.Configuration.GetSection(ConfigServiceOptions.Section).Get<ConfigServiceOptions>() ?? new();
         builder.Services.AddOptions<ConfigServiceOptions>().BindConfiguration(ConfigServiceOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+        builder.Services.AddEgress();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;

@@ -22,6 +22,7 @@ namespace RuleEngineNats.ConfigService;
 [JsonSerializable(typeof(UpdateWebhook.Request), TypeInfoPropertyName = "UpdateWebhookRequest")]
 [JsonSerializable(typeof(EnableNats.Request), TypeInfoPropertyName = "EnableNatsRequest")]
 [JsonSerializable(typeof(EnableNats.Answer), TypeInfoPropertyName = "EnableNatsAnswer")]
+[JsonSerializable(typeof(TestWebhook.Answer), TypeInfoPropertyName = "TestWebhookAnswer")]
 [JsonSerializable(typeof(DeliverySettings))]
 [JsonSerializable(typeof(SecretList))]
 [JsonSerializable(typeof(SetSecret.Request), TypeInfoPropertyName = "SetSecretRequest")]

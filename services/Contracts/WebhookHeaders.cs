@@ -9,6 +9,12 @@ public static class WebhookHeaders
     /// <summary>Unix time in seconds of this attempt.</summary>
     public const string Timestamp = "webhook-timestamp";
 
-    /// <summary>Space-separated signatures, <c>v1,</c> and the base64 of the HMAC-SHA256 over <c>id.timestamp.body</c>.</summary>
+    /// <summary>Space-separated signatures over <c>id.timestamp.body</c>, each the base64 of an HMAC-SHA256 after <c>v1,</c> or of an ed25519 one after <c>v1a,</c>.</summary>
     public const string Signature = "webhook-signature";
+
+    /// <summary>GitHub's: <c>sha256=</c> and the hex of the HMAC-SHA256 over the body.</summary>
+    public const string GitHubSignature = "X-Hub-Signature-256";
+
+    /// <summary>Stripe's: <c>t=</c> the timestamp, <c>,v1=</c> and the hex of the HMAC-SHA256 over <c>timestamp.body</c>.</summary>
+    public const string StripeSignature = "Stripe-Signature";
 }

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker;
 
@@ -79,5 +80,5 @@ public sealed class DeliveryOptions
 
     /// <summary>Where deliveries may go.</summary>
     [Required]
-    public Egress.EgressOptions Egress { get; set; } = new();
+    public EgressOptions Egress { get; set; } = new();
 }

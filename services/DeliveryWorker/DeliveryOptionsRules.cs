@@ -1,5 +1,5 @@
-using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker;
 
@@ -24,18 +24,8 @@ internal sealed class DeliveryOptionsRules : IValidateOptions<DeliveryOptions>
             problems.Add("Delivery:QueuePollIdle must not be shorter than Delivery:QueuePollBusy.");
         }
 
-        if (options.Egress.AllowedPorts.Any(port => port is < 1 or > 65535))
-        {
-            problems.Add("Delivery:Egress:AllowedPorts must be from 1 to 65535.");
-        }
-
         // Data annotations do not look into nested options by themselves.
-        var results = new List<ValidationResult>();
-        if (!Validator.TryValidateObject(options.Egress, new ValidationContext(options.Egress), results, validateAllProperties: true))
-        {
-            problems.AddRange(results.Select(result => "Delivery:Egress: " + result.ErrorMessage));
-        }
-
+        problems.AddRange(EgressOptionsRules.FindProblems(options.Egress));
         return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
     }
 }

@@ -1,12 +1,14 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
+using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Health;
 using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Ordering;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker;
 
@@ -26,6 +28,14 @@ internal static class DeliveryServices
         services.AddSingleton<CallQueue>();
         services.AddSingleton<RecordedDeliveries>();
         services.AddSingleton(static provider => new DeliveryClient(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress));
+        services.AddSingleton<OAuthTokens>();
+        services.AddSingleton(static provider =>
+        {
+            var clients = new CertificateClients(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress, DeliveryClient.Resolve);
+            provider.GetRequiredService<ConfigWatcher>().Changed += clients.Retain;
+            return clients;
+        });
+        services.AddSingleton<Authorize>();
         services.AddSingleton<PostWebhook>();
         services.AddSingleton<EndpointStates>();
         services.AddSingleton<MakeAttempt>();

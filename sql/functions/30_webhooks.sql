@@ -86,6 +86,7 @@ CREATE OR REPLACE FUNCTION rule_webhook_secret_set(p_webhook_id integer, p_secre
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_bytes integer;
+    v_valid boolean := false;
 BEGIN
     IF p_secret_name IS NULL OR p_secret_name !~ '^\S{1,128}$' OR coalesce(p_secret_value, '') = '' OR length(p_secret_value) > 8192 THEN
         RAISE EXCEPTION 'A secret needs a name of 1 to 128 characters without spaces and a value of 1 to 8192 characters' USING ERRCODE = '22023';
@@ -93,9 +94,13 @@ BEGIN
     IF p_secret_name = 'signing' THEN
         IF p_secret_value ~ '^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$' THEN
             v_bytes := octet_length(decode(substr(p_secret_value, 7), 'base64'));
+            v_valid := v_bytes BETWEEN 24 AND 64;
+        ELSIF p_secret_value ~ '^whsk_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$' THEN
+            v_bytes := octet_length(decode(substr(p_secret_value, 6), 'base64'));
+            v_valid := v_bytes IN (32, 64);
         END IF;
-        IF v_bytes IS NULL OR v_bytes NOT BETWEEN 24 AND 64 THEN
-            RAISE EXCEPTION 'A signing secret is whsec_ and the base64 of 24 to 64 bytes' USING ERRCODE = '22023';
+        IF NOT v_valid THEN
+            RAISE EXCEPTION 'A signing secret is whsec_ and the base64 of 24 to 64 bytes, or whsk_ and the base64 of an ed25519 key of 32 or 64 bytes' USING ERRCODE = '22023';
         END IF;
     END IF;
     IF NOT EXISTS (SELECT FROM rule_webhooks w WHERE w.webhook_id = p_webhook_id) THEN
@@ -120,7 +125,7 @@ COMMENT ON FUNCTION rule_webhook_secrets_check() IS 'Takes a value that is writt
 CREATE OR REPLACE TRIGGER rule_webhook_secrets_check BEFORE UPDATE ON rule_webhook_secrets
     FOR EACH ROW EXECUTE FUNCTION rule_webhook_secrets_check();
 COMMENT ON FUNCTION rule_webhook_secret_set(integer, text, text) IS
-'Stores or replaces a secret of a webhook. ''signing'' is the Standard Webhooks secret and must be whsec_ + base64 of 24 to 64 bytes.';
+'Stores or replaces a secret of a webhook. ''signing'' is the Standard Webhooks secret and must be whsec_ + base64 of 24 to 64 bytes, or whsk_ + base64 of an ed25519 private key (the seed of 32 bytes, or 64 with the public key after it). ''auth'' holds the credentials of auth_type.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_secret_get(p_webhook_id integer, p_secret_name text)
 RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

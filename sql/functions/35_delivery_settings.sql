@@ -17,7 +17,9 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp 
         'response_headers_kept', p_webhook.response_headers_kept,
         'ordering', p_webhook.ordering,
         'order_by', p_webhook.order_by,
-        'order_on_failure', p_webhook.order_on_failure)
+        'order_on_failure', p_webhook.order_on_failure,
+        'signature_profile', p_webhook.signature_profile,
+        'auth_type', p_webhook.auth_type)
 $$;
 COMMENT ON FUNCTION rule_webhook_settings_of(rule_webhooks) IS 'The delivery settings of a row, under the names that rule_webhook_configure takes.';
 
@@ -63,7 +65,8 @@ BEGIN
            breaker_failures = v_new.breaker_failures, breaker_failure_pct = v_new.breaker_failure_pct, breaker_probe_seconds = v_new.breaker_probe_seconds,
            disable_after_seconds = v_new.disable_after_seconds, recovery_probe_seconds = v_new.recovery_probe_seconds,
            backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept,
-           ordering = v_new.ordering, order_by = v_new.order_by, order_on_failure = v_new.order_on_failure
+           ordering = v_new.ordering, order_by = v_new.order_by, order_on_failure = v_new.order_on_failure,
+           signature_profile = v_new.signature_profile, auth_type = v_new.auth_type
      WHERE w.webhook_id = p_webhook_id;
     RETURN rule_webhook_settings(p_webhook_id);
 END $$;
@@ -119,11 +122,16 @@ BEGIN
         RAISE EXCEPTION 'order_by: must be a path such as $.customer.id or $.lines[0].sku, or header:<name>, of at most 255 characters' USING ERRCODE = '22023';
     ELSIF NEW.ordering <> 'none' AND NEW.publish_mode = 'both' THEN
         RAISE EXCEPTION 'ordering: publish_mode both has two paths and no order; use nats or queue' USING ERRCODE = '22023';
+    ELSIF NEW.signature_profile NOT IN ('standard', 'github', 'stripe', 'none') THEN
+        RAISE EXCEPTION 'signature_profile: must be standard, github, stripe or none' USING ERRCODE = '22023';
+    ELSIF NEW.auth_type NOT IN ('none', 'basic', 'bearer', 'oauth2', 'mtls') THEN
+        RAISE EXCEPTION 'auth_type: must be none, basic, bearer, oauth2 or mtls' USING ERRCODE = '22023';
     END IF;
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION rule_webhook_settings_check() IS 'Checks the delivery settings of a webhook, whoever writes them; each message begins with the name of the setting.';
 CREATE OR REPLACE TRIGGER rule_webhook_settings_check BEFORE INSERT OR UPDATE OF retry_schedule, max_concurrency, rate_limit, rate_burst, breaker_failures,
         breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept,
-        ordering, order_by, order_on_failure, publish_mode ON rule_webhooks
+        ordering, order_by, order_on_failure, publish_mode,
+        signature_profile, auth_type ON rule_webhooks
     FOR EACH ROW EXECUTE FUNCTION rule_webhook_settings_check();

@@ -31,7 +31,7 @@ COMMENT ON COLUMN rule_webhooks.publish_mode IS 'Which path rule_webhook_call_un
 COMMENT ON TABLE rule_webhook_secrets IS 'Secrets of endpoints. ''signing'' signs the requests (Standard Webhooks). Written by the rule_webhook_secret_* functions and ConfigService.';
 COMMENT ON COLUMN rule_webhook_secrets.secret_id IS 'Key, given by the database.';
 COMMENT ON COLUMN rule_webhook_secrets.webhook_id IS 'The endpoint; its secrets go with it.';
-COMMENT ON COLUMN rule_webhook_secrets.secret_name IS 'Unique per endpoint, 1 to 128 characters without spaces. signing is the signing secret.';
+COMMENT ON COLUMN rule_webhook_secrets.secret_name IS 'Unique per endpoint, 1 to 128 characters without spaces. signing is the signing secret, every one named signing… signs; auth holds the credentials of auth_type.';
 COMMENT ON COLUMN rule_webhook_secrets.created_at IS 'When this value was set.';
 COMMENT ON COLUMN rule_webhook_secrets.created_by IS 'The session user who set it.';
 COMMENT ON COLUMN rule_webhook_secrets.key_id IS 'The key that secret_value is encrypted with; null while it is plain text.';

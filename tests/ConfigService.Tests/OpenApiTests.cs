@@ -17,7 +17,7 @@ public sealed class OpenApiTests(RunningService service)
         "get /api/v1/webhooks", "post /api/v1/webhooks",
         "get /api/v1/webhooks/{webhook}", "patch /api/v1/webhooks/{webhook}", "delete /api/v1/webhooks/{webhook}",
         "post /api/v1/webhooks/{webhook}/disable-nats", "post /api/v1/webhooks/{webhook}/enable-nats",
-        "get /api/v1/webhooks/{webhook}/delivery", "patch /api/v1/webhooks/{webhook}/delivery",
+        "post /api/v1/webhooks/{webhook}/test", "get /api/v1/webhooks/{webhook}/delivery", "patch /api/v1/webhooks/{webhook}/delivery",
         "get /api/v1/webhooks/{webhook}/secrets", "put /api/v1/webhooks/{webhook}/secrets/{name}",
         "delete /api/v1/webhooks/{webhook}/secrets/{name}", "post /api/v1/webhooks/{webhook}/secrets/signing/rotate",
     ];

@@ -19,16 +19,26 @@ public sealed class RunningService : IAsyncLifetime
 
     public ServiceProcess Service => _service!;
 
-    public async Task InitializeAsync()
+    public string Database { get; private set; } = null!;
+
+    public Task InitializeAsync() => InitializeAsync([]);
+
+    /// <param name="further">Environment variables besides.</param>
+    public async Task InitializeAsync(IEnumerable<(string Name, string Value)> further)
     {
         var postgres = await PostgresServer.StartAsync();
-        var database = await postgres.CreateDatabaseAsync();
-        Rules = NpgsqlDataSource.Create(database);
+        Database = await postgres.CreateDatabaseAsync();
+        Rules = NpgsqlDataSource.Create(Database);
         Nats = await NatsServer.StartAsync();
-        var settings = Settings(database, Nats.Url);
+        var settings = Settings(Database, Nats.Url);
         // No timer helps these tests: what happens soon happens because somebody was notified.
         settings["ConfigService__ProvisionEvery"] = "00:30:00";
         settings["Messaging__ConfigRefresh"] = "00:30:00";
+        foreach (var (name, value) in further)
+        {
+            settings[name] = value;
+        }
+
         _service = await ServiceProcess.StartAsync("ConfigService", settings);
         _http.BaseAddress = _service.HttpUrl;
     }

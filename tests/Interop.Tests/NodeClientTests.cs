@@ -54,6 +54,42 @@ public sealed class NodeClientTests(InteropGraph shared) : IClassFixture<Interop
         await AssertVerifiedAsync(webhook, [.. Graph.Receiver.At(webhook.Path)]);
     }
 
+    [Fact]
+    public async Task A_secret_rotated_to_ed25519_over_REST_signs_beside_the_old_one_until_its_grace_time_is_over()
+    {
+        var webhook = await Graph.RegisterAsync("node-rotate");
+        using var http = new HttpClient { BaseAddress = Graph.Config.HttpUrl };
+        using var content = new StringContent("""{"kind":"ed25519","graceSeconds":8}""", System.Text.Encoding.UTF8, "application/json");
+        using var rotated = await http.PostAsync($"/api/v1/webhooks/{webhook.Id}/secrets/signing/rotate", content);
+        var answer = JsonSerializer.Deserialize<JsonElement>(await rotated.Content.ReadAsStringAsync());
+        var expires = answer.GetProperty("previousExpiresAt").GetDateTimeOffset();
+
+        // One after the other, so that there are some on both sides of that moment.
+        await Wait.UntilAsync(
+            async () =>
+            {
+                var before = Graph.Receiver.At(webhook.Path).Count();
+                await Graph.ScalarAsync<string>("SELECT rule_webhook_publish_nats($1, '{\"a\":1}') ->> 'state'", [webhook.Id]);
+                await Graph.Receiver.WaitForAsync(received => received.At(webhook.Path).Count() > before, "the delivery");
+                return Graph.Receiver.At(webhook.Path).Last().Headers["webhook-signature"] is var signature && signature.StartsWith("v1a,", StringComparison.Ordinal) && !signature.Contains(' ', StringComparison.Ordinal);
+            },
+            "a delivery signed by the new key alone");
+
+        // The first may have left before the worker followed the change.
+        var deliveries = Graph.Receiver.At(webhook.Path).ToArray();
+        var both = deliveries.Where(request => request.Headers["webhook-signature"].StartsWith("v1a,", StringComparison.Ordinal) && request.Headers["webhook-signature"].Contains(" v1,", StringComparison.Ordinal)).ToArray();
+        Assert.NotEmpty(both);
+        Assert.All(deliveries.Where(request => request.Headers["webhook-signature"].Contains("v1,", StringComparison.Ordinal)), request => Assert.True(request.At < expires.AddSeconds(1)));
+        var verified = await NodePrograms.RunAsync("signatures.mjs", new
+        {
+            secret = webhook.Secret,
+            publicKey = answer.GetProperty("publicKey").GetString(),
+            deliveries = both.Select(request => new { profile = "standard", headers = request.Headers, body = request.Body }),
+        });
+        Assert.Equal("[]", verified.GetProperty("failed").GetRawText());
+        Assert.Equal(both.Length, verified.GetProperty("verified").GetProperty("ed25519").GetInt32());
+    }
+
     private static Comparer<byte[]> ByBytes { get; } = Comparer<byte[]>.Create((one, other) => one.AsSpan().SequenceCompareTo(other));
 
     private Task<JsonElement> PublishAsync(GraphWebhook webhook, byte[][] bodies) => NodePrograms.RunAsync("publish.mjs", new

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text.Json;
 using RuleEngineNats.TestKit;
@@ -12,9 +13,14 @@ internal static class NodePrograms
 
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
+    // Two at once would take each other's files away.
+    private static readonly ConcurrentDictionary<string, Lazy<Task>> Installed = new();
+
     public static Task InstallAsync() => InstallAsync(Folder);
 
-    public static async Task InstallAsync(string folder)
+    public static Task InstallAsync(string folder) => Installed.GetOrAdd(folder, static one => new(() => InstallOnceAsync(one))).Value;
+
+    private static async Task InstallOnceAsync(string folder)
     {
         // npm writes this file last.
         var installed = new FileInfo(Path.Combine(folder, "node_modules", ".package-lock.json"));

@@ -55,6 +55,10 @@ public sealed class DeliverySettingsTests
     [InlineData("1", """{"order_by": "$.a"}""", "22023", "order_by: must be given with ordering key, and only then")]
     [InlineData("1", """{"ordering": "key", "order_by": "$.a[*]"}""", "22023", "order_by: must be a path such as $.customer.id or $.lines[0].sku, or header:<name>, of at most 255 characters")]
     [InlineData("1", """{"order_on_failure": "cry"}""", "22023", "order_on_failure: must be block, skip or park")]
+    [InlineData("1", """{"signature_profile": "Standard"}""", "22023", "signature_profile: must be standard, github, stripe or none")]
+    [InlineData("1", """{"signature_profile": null}""", "23502", null)]
+    [InlineData("1", """{"auth_type": "digest"}""", "22023", "auth_type: must be none, basic, bearer, oauth2 or mtls")]
+    [InlineData("1", """{"auth_type": null}""", "23502", null)]
     public async Task A_setting_that_cannot_be_is_refused_by_its_name(string webhook, string settings, string state, string? message)
     {
         var database = await Untouched.Value;

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Secrets;
 
@@ -12,6 +13,9 @@ internal static class SecretRules
 
     /// <summary>Name of the one before it, until its time is over; the delivery worker signs with every secret whose name begins with signing.</summary>
     public const string PreviousSigning = "signing-previous";
+
+    /// <summary>Name of the credentials of auth_type, which never sign.</summary>
+    public const string Auth = "auth";
 
     private const string Prefix = "whsec_";
     private const int SecretBytes = 32;
@@ -38,12 +42,12 @@ internal static class SecretRules
     {
         if (value is not null && !IsSigning(value))
         {
-            problems.Add("invalid_secret", field, "A signing secret is whsec_ and the base64 of 24 to 64 bytes", "Make one, or leave it out to have one made.");
+            problems.Add("invalid_secret", field, "A signing secret is whsec_ and the base64 of 24 to 64 bytes, or whsk_ and the base64 of an ed25519 key of 32 or 64 bytes", "Make one, or have one made: POST …/secrets/signing/rotate.");
         }
     }
 
     // Base64.IsValid passes over white space, which has no place in a secret.
     private static bool IsSigning(string value)
-        => value.StartsWith(Prefix, StringComparison.Ordinal) && value.Length <= 128 && !value.Any(char.IsWhiteSpace)
-            && Base64.IsValid(value.AsSpan(Prefix.Length), out var bytes) && bytes is >= 24 and <= 64;
+        => Ed25519Key.TryParse(value) is not null || (value.StartsWith(Prefix, StringComparison.Ordinal) && value.Length <= 128 && !value.Any(char.IsWhiteSpace)
+            && Base64.IsValid(value.AsSpan(Prefix.Length), out var bytes) && bytes is >= 24 and <= 64);
 }

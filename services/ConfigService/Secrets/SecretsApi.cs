@@ -4,7 +4,7 @@ namespace RuleEngineNats.ConfigService.Secrets;
 
 internal static class SecretsApi
 {
-    private const string NameOfSecret = "Name of the secret; deliveries are signed with the one named signing.";
+    private const string NameOfSecret = "Name of the secret; deliveries are signed with the one named signing and authorized with the one named auth.";
 
     public static void AddSecrets(this WebApplicationBuilder builder)
     {
@@ -16,7 +16,7 @@ internal static class SecretsApi
     {
         var secrets = api.MapGroup("/webhooks/{webhook}/secrets").WithTags("Secrets");
         secrets.MapGet("/", ListSecrets.HandleAsync).WithName("ListSecrets")
-            .WithSummary("Lists the names of a webhook's secrets").WithDescription("Never the values.")
+            .WithSummary("Lists the names of a webhook's secrets").WithDescription("Never the values; of an ed25519 key the public half, which receivers need.")
             .WithParameter("webhook", WebhooksApi.Identifier)
             .Produces<SecretList>().WithProblems(404);
         secrets.MapPut("/{name}", SetSecret.HandleAsync).WithName("SetSecret")
@@ -30,7 +30,7 @@ internal static class SecretsApi
             .Produces(204).WithProblems(404);
         secrets.MapPost("/signing/rotate", RotateSecret.HandleAsync).WithName("RotateSigningSecret")
             .WithSummary("Makes a new signing secret")
-            .WithDescription("The answer holds it, this once. Deliveries carry signatures of both secrets until the grace time of the old one is over.")
+            .WithDescription("The answer holds it, this once, or the public key of an ed25519 one. Deliveries carry signatures of both secrets until the grace time of the old one is over.")
             .WithParameter("webhook", WebhooksApi.Identifier)
             .WithBody<RotateSecret.Request>(optional: true).Produces<RotateSecret.Answer>().WithProblems(404);
     }

@@ -9,7 +9,7 @@ internal static class SetSecret
     /// <summary>A secret to store.</summary>
     internal sealed class Request
     {
-        /// <summary>1 to 8,192 characters; for the secret named signing whsec_ and the base64 of 24 to 64 bytes.</summary>
+        /// <summary>1 to 8,192 characters; for the secret named signing whsec_ and the base64 of 24 to 64 bytes, or whsk_ and the base64 of an ed25519 key; for the one named auth what the webhook's authType asks for.</summary>
         public string? Value { get; set; }
     }
 

@@ -1,8 +1,10 @@
 using System.Text.Json.Serialization;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Secrets;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
@@ -11,18 +13,18 @@ internal static class CreateWebhook
     /// <summary>A webhook to register; name and url are required.</summary>
     internal sealed class Request : WebhookSettings
     {
-        /// <summary>A signing secret of your own: whsec_ and the base64 of 24 to 64 bytes. Made here when left out.</summary>
+        /// <summary>A signing secret of your own: whsec_ and the base64 of 24 to 64 bytes, or whsk_ and the base64 of an ed25519 key. Made here when left out.</summary>
         [JsonPropertyOrder(1)]
         public string? SigningSecret { get; set; }
     }
 
-    public static async Task<IResult> HandleAsync(HttpRequest request, NpgsqlDataSource rules, EncryptSecrets encrypt, CancellationToken cancellationToken)
+    public static async Task<IResult> HandleAsync(HttpRequest request, NpgsqlDataSource rules, IOptions<EgressOptions> egress, EncryptSecrets encrypt, CancellationToken cancellationToken)
     {
         var body = await RequestBody<Request>.ReadAsync(request, ConfigJson.Default.CreateWebhookRequest, cancellationToken);
         var wanted = body.Value;
         body.Problems.Required("name", wanted.Name);
         body.Problems.Required("url", wanted.Url);
-        wanted.Check(body.Problems);
+        wanted.Check(body.Problems, egress.Value);
         SecretRules.CheckSigning("signingSecret", wanted.SigningSecret, body.Problems);
         foreach (var header in (wanted.Headers ?? []).Where(header => header.Value is null))
         {

@@ -1,6 +1,8 @@
+using Microsoft.Extensions.Options;
 using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
@@ -9,11 +11,11 @@ internal static class UpdateWebhook
     /// <summary>What to change; what is left out stays.</summary>
     internal sealed class Request : WebhookSettings;
 
-    public static async Task<IResult> HandleAsync(string webhook, HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
+    public static async Task<IResult> HandleAsync(string webhook, HttpRequest request, NpgsqlDataSource rules, IOptions<EgressOptions> egress, CancellationToken cancellationToken)
     {
         var body = await RequestBody<Request>.ReadAsync(request, ConfigJson.Default.UpdateWebhookRequest, cancellationToken);
         var wanted = body.Value;
-        wanted.Check(body.Problems);
+        wanted.Check(body.Problems, egress.Value);
         foreach (var (field, value) in (ReadOnlySpan<(string, object?)>)
         [
             ("name", wanted.Name), ("url", wanted.Url), ("method", wanted.Method), ("timeoutMs", wanted.TimeoutMs), ("retryEnabled", wanted.RetryEnabled),

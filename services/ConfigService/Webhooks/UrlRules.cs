@@ -1,10 +1,11 @@
 using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
 /// <summary>
-/// What the URL of an endpoint may be: what rule_webhook_url_check takes, and only what is a URL at all. Which addresses may be reached is decided
-/// at connect time by the delivery worker, since a name may resolve to another address by then.
+/// What the URL of an endpoint may be: what rule_webhook_url_check takes, only what is a URL at all, and what the delivery worker would send to as far as the text
+/// tells. Where a name leads to is decided when it connects, since it may be another address by then.
 /// </summary>
 internal static class UrlRules
 {
@@ -12,7 +13,7 @@ internal static class UrlRules
 
     private const string Code = "url_not_allowed";
 
-    public static void Check(string field, string? url, FieldProblems problems)
+    public static void Check(string field, string? url, EgressOptions egress, FieldProblems problems)
     {
         if (url is null)
         {
@@ -42,6 +43,10 @@ internal static class UrlRules
         else if (!Uri.TryCreate(url, UriKind.Absolute, out var parsed) || parsed.Port is < 1 or > 65535)
         {
             problems.Add(Code, field, "url_not_allowed: host or port is not valid", "Correct it; ports are 1 to 65535.");
+        }
+        else if (TargetUrl.Check(url, egress).Problem is { } problem)
+        {
+            problems.Add(Code, field, problem, $"Deliveries may not go there: see {EgressOptions.Section} in the configuration of the services.");
         }
     }
 

@@ -1,5 +1,6 @@
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
@@ -49,10 +50,10 @@ internal class WebhookSettings
     public long? DeduplicateForSeconds { get; set; }
 
     /// <summary>Finds everything that is wrong, in the same terms as the SQL functions.</summary>
-    public void Check(FieldProblems problems)
+    public void Check(FieldProblems problems, EgressOptions egress)
     {
         problems.Text("name", Name, 255);
-        UrlRules.Check("url", Url, problems);
+        UrlRules.Check("url", Url, egress, problems);
         problems.OneOf("method", Method?.ToUpperInvariant(), "GET", "POST", "PUT", "PATCH", "DELETE");
         CheckHeaders(problems);
         problems.Text("description", Description, 2000, lines: true, minimum: 0);

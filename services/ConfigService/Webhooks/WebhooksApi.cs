@@ -45,6 +45,11 @@ internal static class WebhooksApi
             .WithDescription("Subject and connection are kept; events already pending are still published.")
             .WithParameter("webhook", Identifier)
             .Produces<Webhook>().WithProblems(404);
+        webhooks.MapPost("/{webhook}/test", TestWebhook.HandleAsync).WithName("TestWebhook")
+            .WithSummary("Queues a call with the payload {\"type\":\"test\"}")
+            .WithDescription("It is signed, authorized, retried and recorded as every other; callId finds it. A URL that deliveries may not go to is refused.")
+            .WithParameter("webhook", Identifier)
+            .Produces<TestWebhook.Answer>(201).WithProblems(404, 409);
         webhooks.MapGet("/{webhook}/delivery", ConfigureDelivery.GetAsync).WithName("GetDeliverySettings")
             .WithSummary("Shows how deliveries to a webhook are made")
             .WithDescription("Every setting with its present value.")

@@ -1,31 +1,38 @@
 using System.Net;
+using System.Net.Security;
 using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Delivery;
 
-/// <summary>The one HTTP client of the worker. It trusts no answer: no redirects, no cookies, no proxy, no decompression, bounded headers.</summary>
+/// <summary>The HTTP client of the worker, and of each webhook with a client certificate. It trusts no answer: no redirects, no cookies, no proxy, no decompression, bounded headers.</summary>
 internal sealed class DeliveryClient : HttpMessageInvoker
 {
     private const int MaxResponseHeadersKiB = 32;
 
     public DeliveryClient(EgressOptions egress)
-        : this(egress, static (host, cancellationToken) => Dns.GetHostAddressesAsync(host, cancellationToken))
+        : this(egress, Resolve)
     {
     }
 
-    public DeliveryClient(EgressOptions egress, Func<string, CancellationToken, Task<IPAddress[]>> resolve)
-        : base(CreateHandler(egress, resolve))
+    public DeliveryClient(EgressOptions egress, Func<string, CancellationToken, Task<IPAddress[]>> resolve, SslStreamCertificateContext? certificate = null)
+        : base(CreateHandler(egress, resolve, certificate))
     {
     }
 
-    private static SocketsHttpHandler CreateHandler(EgressOptions egress, Func<string, CancellationToken, Task<IPAddress[]>> resolve) => new()
+    public static Func<string, CancellationToken, Task<IPAddress[]>> Resolve { get; } =
+        static (host, cancellationToken) => Dns.GetHostAddressesAsync(host, cancellationToken);
+
+    private static SocketsHttpHandler CreateHandler(EgressOptions egress, Func<string, CancellationToken, Task<IPAddress[]>> resolve, SslStreamCertificateContext? certificate) => new()
     {
         AllowAutoRedirect = false,
         UseCookies = false,
+        // A proxy of ours is the connector's business, and one of the environment is none of ours.
         UseProxy = false,
         Credentials = null,
         AutomaticDecompression = DecompressionMethods.None,
         ConnectTimeout = egress.ConnectTimeout,
+        SslOptions = new SslClientAuthenticationOptions { ClientCertificateContext = certificate },
         ConnectCallback = new GuardedConnector(egress, resolve).ConnectAsync,
         PlaintextStreamFilter = GuardedConnector.ReadyAsync,
         // Long enough to matter, short enough to follow an endpoint that moves.

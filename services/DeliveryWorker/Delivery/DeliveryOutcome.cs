@@ -152,6 +152,16 @@ internal abstract record DeliveryOutcome
         public override string? Error => "not_signed: " + Reason;
     }
 
+    /// <summary>The credentials of the webhook's auth_type are missing or cannot be had; nothing is sent without them.</summary>
+    public sealed record NotAuthorized(string Reason) : DeliveryOutcome
+    {
+        public override DeliveryStage Stage => DeliveryStage.Prepare;
+
+        public override string Code => "not_authorized";
+
+        public override string? Error => "not_authorized: " + Reason;
+    }
+
     /// <summary>The webhook's own headers cannot be sent.</summary>
     public sealed record RequestRefused(string Reason) : DeliveryOutcome
     {

@@ -1,9 +1,9 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.Http.Headers;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Egress;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
@@ -12,7 +12,7 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 
 /// <summary>One signed request to one endpoint, and what became of it. Every way it can go is an outcome; only a stop of the worker is an exception.</summary>
 internal sealed partial class PostWebhook(
-    DeliveryClient client, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<PostWebhook> logger)
+    Authorize authorize, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<PostWebhook> logger)
 {
     /// <summary>What is kept of an answer, in bytes; the rest is not read.</summary>
     public const int MaxResponseBody = 16 * 1024;
@@ -41,19 +41,9 @@ internal sealed partial class PostWebhook(
     private async Task<Answer> ExchangeAsync(
         Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity, ExchangeTrace trace, CancellationToken cancellationToken)
     {
-        if (endpoint.Target.Problem is { } blocked)
+        if (FindRefusal(endpoint, started) is { } refused)
         {
-            return new(new DeliveryOutcome.AddressBlocked(DeliveryStage.Prepare, blocked));
-        }
-
-        if (endpoint.Headers.Problem is { } refused)
-        {
-            return new(new DeliveryOutcome.RequestRefused(refused));
-        }
-
-        if (endpoint.SecretProblem is { } unreadable)
-        {
-            return new(new DeliveryOutcome.NotSigned(unreadable));
+            return new(refused);
         }
 
         var timeout = endpoint.Timeout < options.Value.MaxTimeout ? endpoint.Timeout : options.Value.MaxTimeout;
@@ -62,12 +52,16 @@ internal sealed partial class PostWebhook(
         var stage = DeliveryStage.Connect;
         try
         {
-            using var request = CreateRequest(endpoint, outgoing, started, activity);
-            request.Options.Set(ExchangeTrace.Key, trace);
-            ExchangeTrace.Current = trace;
+            using var grant = await authorize.GrantAsync(endpoint, limit.Token);
+            if (grant.Refused is { } unauthorized)
+            {
+                return new(unauthorized);
+            }
+
             stage = DeliveryStage.Exchange;
+            ExchangeTrace.Current = trace;
             var sent = time.GetTimestamp();
-            using var response = await client.SendAsync(request, limit.Token);
+            using var response = await authorize.SendAsync(grant, () => CreateRequest(endpoint, outgoing, started, activity, trace), limit.Token);
             trace.FirstByte = time.GetElapsedTime(sent);
             var status = (int)response.StatusCode;
             DeliveryOutcome outcome = status is >= 200 and < 300 ? new DeliveryOutcome.Delivered(status) : new DeliveryOutcome.Rejected(status, RetryAfter.Of(response, started));
@@ -90,11 +84,19 @@ internal sealed partial class PostWebhook(
         }
     }
 
-    private static HttpRequestMessage CreateRequest(Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity)
+    // What the endpoint's own settings forbid; nothing is sent then.
+    private static DeliveryOutcome? FindRefusal(Endpoint endpoint, DateTimeOffset started)
+        => endpoint.Target.Problem is { } blocked ? new DeliveryOutcome.AddressBlocked(DeliveryStage.Prepare, blocked)
+            : endpoint.Headers.Problem is { } headers ? new DeliveryOutcome.RequestRefused(headers)
+            : SignRequest.FindProblem(endpoint, started) is { } unsigned ? new DeliveryOutcome.NotSigned(unsigned)
+            : null;
+
+    private static HttpRequestMessage CreateRequest(Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity, ExchangeTrace trace)
     {
         var own = endpoint.Headers;
         var content = new ReadOnlyMemoryContent(outgoing.Body);
         var request = new HttpRequestMessage(endpoint.Method, endpoint.Target.Uri) { Content = content };
+        request.Options.Set(ExchangeTrace.Key, trace);
         // The endpoint's own settings win over ours and over the event's.
         if (!own.Has("Content-Type"))
         {
@@ -122,19 +124,12 @@ internal sealed partial class PostWebhook(
             }
         }
 
-        var timestamp = started.ToUnixTimeSeconds();
-        request.Headers.TryAddWithoutValidation(WebhookHeaders.Id, outgoing.EventId);
-        request.Headers.TryAddWithoutValidation(WebhookHeaders.Timestamp, timestamp.ToString(CultureInfo.InvariantCulture));
-        if (endpoint.SigningKeys.Count > 0)
-        {
-            var signature = WebhookSignature.Compute(outgoing.EventId, timestamp, outgoing.Body.Span, endpoint.SigningKeys);
-            request.Headers.TryAddWithoutValidation(WebhookHeaders.Signature, signature);
-        }
+        SignRequest.Add(request, endpoint, outgoing.EventId, started, outgoing.Body.Span);
 
         // With a span of ours the client adds the header itself; without a listener the event's own context still has to arrive.
-        if (activity is null && outgoing.TraceParent is { } trace && ActivityContext.TryParse(trace, null, out _))
+        if (activity is null && outgoing.TraceParent is { } parent && ActivityContext.TryParse(parent, null, out _))
         {
-            request.Headers.TryAddWithoutValidation(EventHeaders.TraceParent, trace);
+            request.Headers.TryAddWithoutValidation(EventHeaders.TraceParent, parent);
         }
 
         return request;
@@ -171,7 +166,7 @@ internal sealed partial class PostWebhook(
         return length == 0 ? null : ResponseText.Decode(buffer.AsSpan(0, length), MaxResponseBody);
     }
 
-    private static DeliveryOutcome Classify(HttpRequestException exception)
+    internal static DeliveryOutcome Classify(HttpRequestException exception)
     {
         for (var inner = exception.InnerException; inner is not null; inner = inner.InnerException)
         {
@@ -179,6 +174,8 @@ internal sealed partial class PostWebhook(
             {
                 case AddressBlockedException blocked:
                     return new DeliveryOutcome.AddressBlocked(DeliveryStage.Connect, blocked.Message);
+                case ProxyRefusedException proxy:
+                    return new DeliveryOutcome.ConnectFailed(proxy.Message);
                 case System.Net.Sockets.SocketException socket when exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError:
                     return new DeliveryOutcome.ConnectFailed(socket.SocketErrorCode.ToString());
             }

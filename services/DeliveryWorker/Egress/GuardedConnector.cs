@@ -2,15 +2,19 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using RuleEngineNats.DeliveryWorker.Delivery;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Egress;
 
 /// <summary>
 /// Opens connections for deliveries. The name is resolved here and the connection goes to the very address that was checked, so a name server that
-/// answers differently the second time gains nothing. One address that is not allowed refuses the name: a mixed answer is an attempt.
+/// answers differently the second time gains nothing; through a forward proxy too, which is told that address. One address that is not allowed refuses the
+/// name: a mixed answer is an attempt.
 /// </summary>
 internal sealed class GuardedConnector(EgressOptions options, Func<string, CancellationToken, Task<IPAddress[]>> resolve)
 {
+    private readonly DnsEndPoint? _proxy = options.ProxyEndPoint();
+
     public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var began = Stopwatch.GetTimestamp();
@@ -18,14 +22,15 @@ internal sealed class GuardedConnector(EgressOptions options, Func<string, Cance
         var addresses = IPAddress.TryParse(target.Host, out var literal) ? [literal] : await resolve(target.Host, cancellationToken);
         foreach (var address in addresses)
         {
-            var kind = AddressTable.Classify(address);
-            if (!options.Allows(kind))
+            if (options.FindProblem(address) is { } problem)
             {
-                throw new AddressBlockedException(kind);
+                throw new AddressBlockedException(problem);
             }
         }
 
-        var stream = await ConnectAsync(addresses, target.Port, cancellationToken);
+        var stream = _proxy is null
+            ? await ConnectAsync(addresses, target.Port, cancellationToken)
+            : await ProxyTunnel.OpenAsync(_proxy, addresses, target.Port, cancellationToken);
         if (context.InitialRequestMessage.Options.TryGetValue(ExchangeTrace.Key, out var trace))
         {
             trace.Connect = Stopwatch.GetElapsedTime(began);
@@ -75,5 +80,5 @@ internal sealed class GuardedConnector(EgressOptions options, Func<string, Cance
 
 /// <summary>The endpoint's name leads to an address deliveries may not go to.</summary>
 #pragma warning disable CA1032 // Thrown in one place, with one kind of content.
-internal sealed class AddressBlockedException(AddressClass kind) : Exception($"address is {kind.ToString().ToLowerInvariant()}");
+internal sealed class AddressBlockedException(string problem) : Exception(problem);
 #pragma warning restore CA1032

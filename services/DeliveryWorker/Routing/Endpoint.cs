@@ -1,4 +1,5 @@
-using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Authorization;
+using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Routing;
@@ -31,11 +32,17 @@ internal sealed record Endpoint(int Id, string Name)
     /// <summary>Whether failures switched it off, which the success of a probe undoes.</summary>
     public bool MayRecover { get; init; }
 
-    public IReadOnlyList<byte[]> SigningKeys { get; init; } = [];
+    /// <summary>How requests are signed; see <see cref="SignRequest"/>.</summary>
+    public string SignatureProfile { get; init; } = SignRequest.Standard;
+
+    /// <summary>The newest first.</summary>
+    public IReadOnlyList<SigningKey> SigningKeys { get; init; } = [];
 
     /// <summary>Why a signing key is missing, or null.</summary>
     public string? SecretProblem { get; init; }
 
+    public EndpointAuthorization Authorization { get; init; } = EndpointAuthorization.None;
+
     /// <summary>Why nothing is sent to it at all, or null.</summary>
-    public string? Problem => Target.Problem ?? Headers.Problem ?? SecretProblem;
+    public string? Problem => Target.Problem ?? Headers.Problem ?? SecretProblem ?? Authorization.Problem;
 }

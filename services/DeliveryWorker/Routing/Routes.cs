@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
-using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
 
@@ -96,22 +96,30 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
             Method = HttpMethod.Parse(webhook.Method),
             Headers = EndpointHeaders.Check([.. webhook.Headers]),
             // Sending without a signature where one was asked for would be worse than not sending.
-            SecretProblem = Array.Find(secrets, secret => secret.Problem is not null)?.Problem,
+            SecretProblem = secrets.Select(FindProblem).FirstOrDefault(problem => problem is not null),
             Timeout = webhook.Timeout,
             RetryDelays = webhook.RetryDelays,
             RetriesEnabled = webhook.RetryEnabled,
             Delivery = webhook.Delivery,
             Off = webhook.Enabled ? null : "Webhook is disabled",
             MayRecover = !webhook.Enabled && webhook.DisabledBy == "failures",
-            SigningKeys = [.. secrets.Select(secret => SigningKey.Parse(secret.Value))],
+            SignatureProfile = webhook.Delivery.SignatureProfile,
+            // A rotation ends the older one, whichever row is newer.
+            SigningKeys = [.. secrets.Where(secret => FindProblem(secret) is null)
+                .OrderByDescending(secret => secret.ExpiresAt ?? DateTimeOffset.MaxValue).Select(secret => SigningKey.Parse(secret.Value, secret.ExpiresAt))],
+            Authorization = EndpointAuthorization.Of(webhook, egress),
         };
     }
+
+    private static string? FindProblem(WebhookSecret secret)
+        => secret.Problem ?? (SigningKey.FindProblem(secret.Value) is { } problem ? $"the secret {secret.Name} {problem}" : null);
 
     // Secrets of other purposes lie in the same table: signing ones are named so (rule_webhook_register makes "signing", a rotation adds
     // "signing-…"), or say by their prefix what they are; of one that cannot be read nobody knows.
     private static bool IsForSigning(WebhookSecret secret)
-        => secret.Name.StartsWith("signing", StringComparison.OrdinalIgnoreCase) || secret.Value.StartsWith("whsec_", StringComparison.Ordinal)
-            || secret.Problem is not null;
+        => secret.Name != EndpointAuthorization.SecretName
+            && (secret.Name.StartsWith("signing", StringComparison.OrdinalIgnoreCase) || secret.Value.StartsWith("whsec_", StringComparison.Ordinal)
+                || secret.Value.StartsWith(Ed25519Key.PrivatePrefix, StringComparison.Ordinal) || secret.Problem is not null);
 
     private sealed record Made(ConfigSnapshot From, RouteTable On, RouteTable Off);
 }

@@ -55,6 +55,12 @@ public sealed class DeliverySettings
     [JsonIgnore]
     public bool IsOrdered => Ordering != "none";
 
+    /// <summary>How requests are signed: standard (the default), github, stripe or none.</summary>
+    public string SignatureProfile { get; set; } = "standard";
+
+    /// <summary>How requests are authorized, with the secret named auth: none (the default), basic, bearer, oauth2 or mtls.</summary>
+    public string AuthType { get; set; } = "none";
+
     /// <summary>Reads what <c>rule_webhook_settings</c> returns.</summary>
     public static DeliverySettings FromSql(string json) => JsonSerializer.Deserialize(json, DeliverySettingsJson.Default.DeliverySettings)!;
 

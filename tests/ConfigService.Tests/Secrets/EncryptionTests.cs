@@ -110,6 +110,30 @@ public sealed class EncryptionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_ed25519_key_is_ciphertext_and_its_public_half_is_still_shown_where_it_can_be_decrypted()
+    {
+        string? shown;
+        await using (var service = await StartAsync("one", ("one", One)))
+        {
+            using var http = new HttpClient { BaseAddress = service.HttpUrl };
+            using var created = await http.PostAsJsonAsync("/api/v1/webhooks", new { name = "one", url = "https://example.com/" });
+            using var rotated = await http.PostAsJsonAsync("/api/v1/webhooks/1/secrets/signing/rotate", new { kind = "ed25519", graceSeconds = 0 });
+            shown = (await rotated.Content.ReadFromJsonAsync<JsonNode>())!["publicKey"]!.GetValue<string>();
+            Assert.Equal(0, await PlainAsync());
+            Assert.Equal(shown, await ListedAsync(http));
+            Assert.Equal(Ed25519Key.TryParse((await ReadAsync(Box("one", ("one", One)), "signing"))!)!.PublicKey, shown);
+            Assert.DoesNotContain("whsk_", service.Output + await DumpAsync(), StringComparison.Ordinal);
+        }
+
+        await using var without = await StartAsync("two", ("two", Two));
+        using var other = new HttpClient { BaseAddress = without.HttpUrl };
+        Assert.Null(await ListedAsync(other));
+
+        static async Task<string?> ListedAsync(HttpClient http)
+            => (await http.GetFromJsonAsync<JsonNode>("/api/v1/webhooks/1/secrets"))!["items"]![0]!["publicKey"]?.GetValue<string>();
+    }
+
+    [Fact]
     public async Task Without_a_key_secrets_stay_plain_and_that_is_said_once()
     {
         await ExecuteAsync("SELECT rule_webhook_register('one', 'https://example.com/')");

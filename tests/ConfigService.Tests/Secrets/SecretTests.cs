@@ -1,4 +1,5 @@
 using System.Net;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ConfigService.Tests.Secrets;
 
@@ -57,6 +58,62 @@ public sealed class SecretTests(RunningService service)
         Assert.Equal(1, await service.ScalarAsync<long>("SELECT count(*) FROM rule_webhook_secrets WHERE webhook_id = $1", id));
     }
 
+    [Fact]
+    public async Task An_ed25519_key_is_made_kept_and_shown_by_its_public_half_alone()
+    {
+        var (id, _, old) = await service.RegisterAsync();
+        var path = $"/api/v1/webhooks/{id}/secrets";
+        Assert.Null((await service.GetAsync(path)).Json["items"]![0]!["publicKey"]);
+
+        var rotated = await service.PostAsync($"{path}/signing/rotate", """{"kind":"ed25519"}""");
+        Assert.Null(rotated.Json["signingSecret"]);
+        Assert.NotNull(rotated.Json["previousExpiresAt"]);
+        var made = await service.ScalarAsync<string>("SELECT rule_webhook_secret_get($1, 'signing')", id);
+        Assert.Equal(Ed25519Key.TryParse(made)!.PublicKey, rotated.Text("publicKey"));
+        Assert.Equal(old, await service.ScalarAsync<string>("SELECT rule_webhook_secret_get($1, 'signing-previous')", id));
+
+        // Without a kind it stays as it is; hmac is the way back.
+        var again = await service.PostAsync($"{path}/signing/rotate", null);
+        Assert.StartsWith("whpk_", again.Text("publicKey"), StringComparison.Ordinal);
+        Assert.NotEqual(rotated.Text("publicKey"), again.Text("publicKey"));
+        var list = (await service.GetAsync(path)).Json["items"]!.AsArray();
+        Assert.Equal([again.Text("publicKey"), rotated.Text("publicKey")], list.Select(item => item!["publicKey"]!.GetValue<string>()));
+        var back = await service.PostAsync($"{path}/signing/rotate", """{"kind":"hmac"}""");
+        Assert.StartsWith("whsec_", back.Text("signingSecret"), StringComparison.Ordinal);
+        Assert.Null(back.Json["publicKey"]);
+    }
+
+    [Fact]
+    public async Task An_ed25519_key_of_ones_own_is_taken_as_seed_and_as_pair()
+    {
+        var (id, _, _) = await service.RegisterAsync();
+        var pair = Ed25519Key.MakePrivate();
+        var seed = "whsk_" + Convert.ToBase64String(Convert.FromBase64String(pair["whsk_".Length..])[..32]);
+        foreach (var value in (string[])[pair, seed])
+        {
+            Assert.Equal(HttpStatusCode.NoContent, (await service.PutAsync($"/api/v1/webhooks/{id}/secrets/signing", $$"""{"value":"{{value}}"}""")).Status);
+            Assert.Equal(Ed25519Key.TryParse(pair)!.PublicKey, (await service.GetAsync($"/api/v1/webhooks/{id}/secrets")).Json["items"]![0]!["publicKey"]!.GetValue<string>());
+        }
+    }
+
+    [Fact]
+    public async Task Credentials_are_listed_by_name_alone()
+    {
+        var (id, _, _) = await service.RegisterAsync();
+        Assert.Equal(HttpStatusCode.NoContent, (await service.PutAsync($"/api/v1/webhooks/{id}/secrets/auth", """{"value":"user:hidden-11"}""")).Status);
+        var list = await service.GetAsync($"/api/v1/webhooks/{id}/secrets");
+        Assert.Equal(["auth", "signing"], list.Json["items"]!.AsArray().Select(item => item!["name"]!.GetValue<string>()));
+        Assert.DoesNotContain("hidden", list.Body + service.Service.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_kind_that_is_none_is_refused()
+    {
+        var (id, _, _) = await service.RegisterAsync();
+        var problem = (await service.PostAsync($"/api/v1/webhooks/{id}/secrets/signing/rotate", """{"kind":"rsa"}""")).IsProblem(400, "invalid_value");
+        Assert.Equal("must be hmac, ed25519", problem.Errors()["kind"].Message);
+    }
+
     [Theory]
     [InlineData("{}", "required")]
     [InlineData("""{"value":null}""", "required")]
@@ -75,6 +132,9 @@ public sealed class SecretTests(RunningService service)
     [InlineData("whsec_AAAA")]
     [InlineData("whsec_not base64 at all!!")]
     [InlineData("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("whsk_AAAA")]
+    [InlineData("whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==")]
+    [InlineData("whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]
     public async Task A_signing_secret_of_another_form_is_refused_without_being_repeated(string value)
     {
         var (id, _, _) = await service.RegisterAsync();

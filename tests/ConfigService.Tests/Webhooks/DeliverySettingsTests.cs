@@ -25,6 +25,9 @@ public sealed class DeliverySettingsTests(RunningService service)
         var (id, _, _) = await service.RegisterAsync();
         var path = $"/api/v1/webhooks/{id}/delivery";
         Assert.Equal(("invalid_value", "max_concurrency: 0 is not 1 to 256", null), (await service.PatchAsync(path, """{"maxConcurrency":0}""")).IsProblem(400, "invalid_value").Errors()["maxConcurrency"]);
+        Assert.Equal("signature_profile: must be standard, github, stripe or none", (await service.PatchAsync(path, """{"signatureProfile":"hub"}""")).IsProblem(400, "invalid_value").Errors()["signatureProfile"].Message);
+        Assert.Equal("auth_type: must be none, basic, bearer, oauth2 or mtls", (await service.PatchAsync(path, """{"authType":"digest"}""")).IsProblem(400, "invalid_value").Errors()["authType"].Message);
+        (await service.PatchAsync(path, """{"authType":null}""")).IsProblem(400, "required");
         var problem = (await service.PatchAsync(path, """{"retrySchedule":"often","colour":1}""")).IsProblem(400, "validation_failed");
         Assert.Equal(("wrong_type", "must be an array of integers", null), problem.Errors()["retrySchedule"]);
         Assert.Equal("unknown_field", problem.Errors()["colour"].Code);

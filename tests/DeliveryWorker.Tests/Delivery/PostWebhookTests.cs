@@ -1,11 +1,9 @@
 using System.Diagnostics;
 using System.Net;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using RuleEngineNats.DeliveryWorker.Delivery;
-using RuleEngineNats.DeliveryWorker.Egress;
 using RuleEngineNats.DeliveryWorker.Routing;
 using RuleEngineNats.DeliveryWorker.Signing;
+using RuleEngineNats.Messaging;
 using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Delivery;
@@ -306,7 +304,7 @@ public sealed class PostWebhookTests : IAsyncLifetime
     }
 
     private static PostWebhook Slice(DeliveryClient client)
-        => new(client, Options.Create(new DeliveryOptions()), TimeProvider.System, NullLogger<PostWebhook>.Instance);
+        => Requests.Slice(client);
 
     private Endpoint Endpoint(string path) => new(7, "hook")
     {

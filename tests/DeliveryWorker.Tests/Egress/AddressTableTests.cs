@@ -1,5 +1,5 @@
 using System.Net;
-using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Egress;
 

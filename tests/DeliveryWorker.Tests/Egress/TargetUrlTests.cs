@@ -1,4 +1,4 @@
-using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Egress;
 
@@ -32,6 +32,13 @@ public sealed class TargetUrlTests
     [InlineData("https://0177.0.0.1/", "address is loopback")]
     [InlineData("https://127.1/", "address is loopback")]
     [InlineData("https://0/", "address is unspecified")]
+    [InlineData("https://①②⑦.⓪.⓪.①/", "stands for another")]
+    [InlineData("https://１２７.０.０.１/", "stands for another")]
+    [InlineData("https://127。0。0。1/", "stands for another")]
+    [InlineData("https://مثال١.example/", "host is no internationalized name")]
+    [InlineData("https://example。com/", "stands for another")]
+    [InlineData("https://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "stands for another")]
+    [InlineData("https://𝐥𝐨𝐜𝐚𝐥𝐡𝐨𝐬𝐭/", "stands for another")]
     [InlineData("https://[::1]/", "address is loopback")]
     [InlineData("https://[::ffff:127.0.0.1]/", "address is loopback")]
     [InlineData("https://[::ffff:a00:1]/", "address is private")]
@@ -64,6 +71,19 @@ public sealed class TargetUrlTests
         Assert.Contains(reason, target.Problem, StringComparison.Ordinal);
     }
 
+    // One URL that throws would leave the worker without any routes.
+    [Fact]
+    public void Whatever_the_host_is_the_check_comes_to_an_end()
+    {
+        var random = new Random(4);
+        for (var round = 0; round < 20_000; round++)
+        {
+            var host = string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => random.Next(4) == 0 ? (char)random.Next(0x20, 0x7f) : (char)random.Next(0x80, 0xffff)));
+            var target = TargetUrl.Check($"https://{host}/", new EgressOptions());
+            Assert.True(target.Uri is null != target.Problem is null);
+        }
+    }
+
     [Fact]
     public void A_url_of_more_than_2048_characters_is_refused()
     {
@@ -78,6 +98,9 @@ public sealed class TargetUrlTests
     [InlineData("https://example.com:443/")]
     [InlineData("https://1.1.1.1/")]
     [InlineData("https://bücher.example/")]
+    [InlineData("https://例え.テスト/")]
+    [InlineData("https://नमस्ते.example/")]
+    [InlineData("https://xn--bcher-kva.example/")]
     public void A_public_https_url_is_allowed(string url) => Assert.Null(TargetUrl.Check(url, new EgressOptions()).Problem);
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class WebhookSignatureTests
 
     [Fact]
     public void A_secret_that_is_not_base64_is_its_own_bytes()
-        => Assert.Equal(Encoding.UTF8.GetBytes("geheim, nicht base64!"), SigningKey.Parse("geheim, nicht base64!"));
+        => Assert.Equal(Encoding.UTF8.GetBytes("geheim, nicht base64!"), SigningKey.Parse("geheim, nicht base64!").Bytes);
 
     private static ReceivedRequest Request(string id, string timestamp, string signature, byte[] body) => new(
         DateTimeOffset.UnixEpoch, "POST", "/", new Dictionary<string, string> { ["webhook-id"] = id, ["webhook-timestamp"] = timestamp, ["webhook-signature"] = signature }, body);

@@ -1,10 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace RuleEngineNats.DeliveryWorker.Egress;
+namespace RuleEngineNats.Messaging;
 
 /// <summary>Classifies every address there is, after the IANA special-purpose registries (RFC 6890 and its updates).</summary>
-internal static class AddressTable
+public static class AddressTable
 {
     private static readonly (IPNetwork Network, AddressClass Class)[] V4 =
     [
@@ -46,22 +46,22 @@ internal static class AddressTable
 
     private static readonly IPNetwork GlobalUnicast = IPNetwork.Parse("2000::/3");
 
+    /// <summary>The class of an address.</summary>
     public static AddressClass Classify(IPAddress address)
     {
-        if (address.IsIPv4MappedToIPv6)
-        {
-            address = address.MapToIPv4();
-        }
-
+        address = Plain(address);
         if (address.AddressFamily == AddressFamily.InterNetwork)
         {
             return Find(V4, address) ?? AddressClass.Public;
         }
 
-        // A scope (fe80::1%eth0) is no part of the comparison.
-        address = new IPAddress(address.GetAddressBytes());
         return Find(V6, address) ?? (GlobalUnicast.Contains(address) ? AddressClass.Public : AddressClass.Reserved);
     }
+
+    // ::ffff:10.0.0.1 goes to 10.0.0.1, and a scope (fe80::1%eth0) is no part of a comparison.
+    internal static IPAddress Plain(IPAddress address)
+        => address.IsIPv4MappedToIPv6 ? address.MapToIPv4()
+            : address.AddressFamily == AddressFamily.InterNetworkV6 ? new IPAddress(address.GetAddressBytes()) : address;
 
     private static AddressClass? Find((IPNetwork Network, AddressClass Class)[] table, IPAddress address)
     {
