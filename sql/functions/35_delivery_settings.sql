@@ -14,7 +14,11 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp 
         'disable_after_seconds', p_webhook.disable_after_seconds,
         'recovery_probe_seconds', p_webhook.recovery_probe_seconds,
         'backlog_threshold', p_webhook.backlog_threshold,
-        'response_headers_kept', p_webhook.response_headers_kept)
+        'response_headers_kept', p_webhook.response_headers_kept,
+        'payload_template', p_webhook.payload_template,
+        'content_filter', p_webhook.content_filter,
+        'content_encoding', p_webhook.content_encoding,
+        'cloudevents_mode', p_webhook.cloudevents_mode)
 $$;
 COMMENT ON FUNCTION rule_webhook_settings_of(rule_webhooks) IS 'The delivery settings of a row, under the names that rule_webhook_configure takes.';
 
@@ -59,7 +63,9 @@ BEGIN
        SET retry_schedule = v_new.retry_schedule, max_concurrency = v_new.max_concurrency, rate_limit = v_new.rate_limit, rate_burst = v_new.rate_burst,
            breaker_failures = v_new.breaker_failures, breaker_failure_pct = v_new.breaker_failure_pct, breaker_probe_seconds = v_new.breaker_probe_seconds,
            disable_after_seconds = v_new.disable_after_seconds, recovery_probe_seconds = v_new.recovery_probe_seconds,
-           backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept
+           backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept,
+           payload_template = v_new.payload_template, content_filter = v_new.content_filter, content_encoding = v_new.content_encoding,
+           cloudevents_mode = v_new.cloudevents_mode
      WHERE w.webhook_id = p_webhook_id;
     RETURN rule_webhook_settings(p_webhook_id);
 END $$;
@@ -91,10 +97,17 @@ BEGIN
         RAISE EXCEPTION 'response_headers_kept: must be at most 32 header names in lower case, each 1 to 64 characters' USING ERRCODE = '22023';
     ELSIF NEW.response_headers_kept && ARRAY['set-cookie', 'authorization', 'proxy-authorization', 'www-authenticate', 'cookie'] THEN
         RAISE EXCEPTION 'response_headers_kept: headers with credentials are not kept' USING ERRCODE = '22023';
+    ELSIF NEW.content_encoding NOT IN ('identity', 'gzip') THEN
+        RAISE EXCEPTION 'content_encoding: must be identity or gzip' USING ERRCODE = '22023';
+    ELSIF NEW.cloudevents_mode NOT IN ('binary', 'structured') THEN
+        RAISE EXCEPTION 'cloudevents_mode: must be binary or structured' USING ERRCODE = '22023';
     END IF;
+    PERFORM rule_webhook_template_check(NEW.payload_template);
+    NEW.content_filter := rule_webhook_filter_check(NEW.content_filter);
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION rule_webhook_settings_check() IS 'Checks the delivery settings of a webhook, whoever writes them; each message begins with the name of the setting.';
 CREATE OR REPLACE TRIGGER rule_webhook_settings_check BEFORE INSERT OR UPDATE OF retry_schedule, max_concurrency, rate_limit, rate_burst, breaker_failures,
-        breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept ON rule_webhooks
+        breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept,
+        payload_template, content_filter, content_encoding, cloudevents_mode ON rule_webhooks
     FOR EACH ROW EXECUTE FUNCTION rule_webhook_settings_check();

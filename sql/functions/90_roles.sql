@@ -95,7 +95,8 @@ BEGIN
                 rule_nats_service_states, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get, rule_webhook_settings, rule_webhook_settings_of'),
             ('rule_relay rule_worker', 'EXECUTE ON FUNCTION rule_webhook_settings_of'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_health'),
-            ('rule_stats rule_admin', 'SELECT ON rule_webhook_health')
+            ('rule_stats rule_admin', 'SELECT ON rule_webhook_health'),
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_matches')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP
