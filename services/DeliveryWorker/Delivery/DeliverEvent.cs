@@ -1,5 +1,6 @@
 using MassTransit;
 using Microsoft.Extensions.Options;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
 using RuleEngineNats.DeliveryWorker.Streams;
@@ -33,6 +34,7 @@ internal sealed class DeliverEvent(
 
         var cancellationToken = context.CancellationToken;
         var endpoints = (await routes.ForAsync(arrived.PublishedThrough, arrived.Outgoing.Subject!, cancellationToken)).Match(arrived.Outgoing.Subject!);
+        endpoints = FilterContent.Keep(endpoints, arrived.Outgoing.Body);
         if (endpoints.Count == 0)
         {
             return;

@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
-using System.Net.Http.Headers;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
 
@@ -16,8 +16,6 @@ internal sealed partial class PostWebhook(
 {
     /// <summary>What is kept of an answer, in bytes; the rest is not read.</summary>
     public const int MaxResponseBody = 16 * 1024;
-
-    private static readonly MediaTypeHeaderValue Json = new("application/json");
 
     /// <exception cref="OperationCanceledException">The worker stops; whether the receiver got the request is unknown.</exception>
     public async Task<Attempt> SendAsync(Endpoint endpoint, OutgoingEvent outgoing, int number, CancellationToken cancellationToken)
@@ -54,13 +52,19 @@ internal sealed partial class PostWebhook(
             return new(new DeliveryOutcome.NotSigned(unreadable));
         }
 
+        var payload = RequestPayload.Make(endpoint, outgoing, started);
+        if (payload.Problem is { } unmade)
+        {
+            return new(new DeliveryOutcome.PayloadRefused(unmade));
+        }
+
         var timeout = endpoint.Timeout < options.Value.MaxTimeout ? endpoint.Timeout : options.Value.MaxTimeout;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);
         var stage = DeliveryStage.Connect;
         try
         {
-            using var request = CreateRequest(endpoint, outgoing, started, activity);
+            using var request = CreateRequest(endpoint, outgoing, payload, started, activity);
             stage = DeliveryStage.Exchange;
             using var response = await client.SendAsync(request, limit.Token);
             var status = (int)response.StatusCode;
@@ -84,17 +88,13 @@ internal sealed partial class PostWebhook(
         }
     }
 
-    private static HttpRequestMessage CreateRequest(Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity)
+    private static HttpRequestMessage CreateRequest(
+        Endpoint endpoint, OutgoingEvent outgoing, RequestPayload payload, DateTimeOffset started, Activity? activity)
     {
         var own = endpoint.Headers;
-        var content = new ReadOnlyMemoryContent(outgoing.Body);
-        var request = new HttpRequestMessage(endpoint.Method, endpoint.Target.Uri) { Content = content };
         // The endpoint's own settings win over ours and over the event's.
-        if (!own.Has("Content-Type"))
-        {
-            content.Headers.ContentType = Json;
-        }
-
+        var content = payload.ToContent(withContentType: !own.Has("Content-Type"));
+        var request = new HttpRequestMessage(endpoint.Method, endpoint.Target.Uri) { Content = content };
         if (!own.Has("User-Agent"))
         {
             request.Headers.TryAddWithoutValidation("User-Agent", DeliveryWorkerInfo.UserAgent);
@@ -102,7 +102,7 @@ internal sealed partial class PostWebhook(
 
         foreach (var (name, value) in outgoing.Headers)
         {
-            if (!own.Has(name))
+            if (!own.Has(name) && !(payload.IsStructured && StructuredEvent.IsAttributeHeader(name)))
             {
                 request.Headers.TryAddWithoutValidation(name, value);
             }
@@ -121,7 +121,7 @@ internal sealed partial class PostWebhook(
         request.Headers.TryAddWithoutValidation(WebhookHeaders.Timestamp, timestamp.ToString(CultureInfo.InvariantCulture));
         if (endpoint.SigningKeys.Count > 0)
         {
-            var signature = WebhookSignature.Compute(outgoing.EventId, timestamp, outgoing.Body.Span, endpoint.SigningKeys);
+            var signature = WebhookSignature.Compute(outgoing.EventId, timestamp, payload.Signed.Span, endpoint.SigningKeys);
             request.Headers.TryAddWithoutValidation(WebhookHeaders.Signature, signature);
         }
 

@@ -1,4 +1,5 @@
 using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Queue;
 
 namespace RuleEngineNats.DeliveryWorker.Routing;
@@ -20,6 +21,8 @@ internal sealed record Endpoint(int Id, string Name)
     public RetryPolicy Retries { get; init; } = new(true, 3, TimeSpan.FromSeconds(1), 2);
 
     public IReadOnlyList<byte[]> SigningKeys { get; init; } = [];
+
+    public PayloadSettings Payload { get; init; } = PayloadSettings.Plain;
 
     /// <summary>Why a signing key is missing, or null.</summary>
     public string? SecretProblem { get; init; }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
@@ -88,6 +89,7 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
             SecretProblem = Array.Find(secrets, secret => secret.Problem is not null)?.Problem,
             Timeout = webhook.Timeout,
             Retries = new RetryPolicy(webhook.RetryEnabled, webhook.MaxRetries, webhook.RetryDelay, webhook.RetryBackoffMultiplier),
+            Payload = PayloadSettings.Of(webhook.Delivery),
             SigningKeys = [.. secrets.Select(secret => SigningKey.Parse(secret.Value))],
         };
     }
