@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.Messaging;
@@ -48,6 +49,24 @@ public sealed class ContentFilterTests
     [Fact]
     public void Bytes_that_are_no_text_match_nothing()
         => Assert.Empty(FilterContent.Keep([With(new() { ContentFilter = "$" })], new byte[] { (byte)'"', 0xff, (byte)'"' }));
+
+    [Fact]
+    public void What_is_kept_back_is_counted()
+    {
+        var counted = 0L;
+        using var listener = new MeterListener { InstrumentPublished = static (instrument, listener) =>
+        {
+            if (instrument.Name == "rule.delivery.filtered")
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        } };
+        listener.SetMeasurementEventCallback<long>((_, measurement, _, _) => Interlocked.Add(ref counted, measurement));
+        listener.Start();
+        FilterContent.Keep([With(new() { ContentFilter = "$.\"a\"" }), With(new() { ContentFilter = "$.\"b\"" }), With(new())], "{}"u8.ToArray());
+        // Tests beside this one may add to it.
+        Assert.True(counted >= 2);
+    }
 
     [Fact]
     public void Without_a_filter_the_very_list_comes_back()
