@@ -59,32 +59,51 @@ END $$;
 COMMENT ON FUNCTION rule_webhook_template_check(jsonb) IS
 'Returns a payload_template if the delivery worker can fill it: an object, array or string of at most 64 KiB, 32 levels and 256 placeholders, none of them in a name; null passes. Else raises 22023 "payload_template: …", for a placeholder with the place (as in JSON Pointer) and the character in it, from 1.';
 
--- The worker has its own regular expressions: what follows is what both engines understand alike, whatever the locale.
+-- The worker has its own regular expressions: what is let through is what both engines understand alike. What \d, \s and \w stand for depends on the
+-- locale of the database, so they are written out.
 CREATE OR REPLACE FUNCTION rule_webhook_filter_regex_check(p_pattern text, p_flags text)
-RETURNS void LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    c_class constant text := '\[\^?-?(?:(?:[^\]\[\\^\U00010000-\U0010ffff-]|\\[dswntr]|\\[^A-Za-z0-9])(?:-(?:[^\]\[\\^\U00010000-\U0010ffff-]|\\[^A-Za-z0-9]))?)+-?\]';
-    c_atom constant text := '(?:[^\\^$.|?*+(){}\[\]]|\\[dswntr]|\\[^A-Za-z0-9]|\.|' || c_class || ')';
+    c_class constant text := '\[\^?-?(?:\\[ntrfv]|(?:[^\]\[\\^\U00010000-\U0010ffff-]|\\[^A-Za-z0-9])(?:-(?:[^\]\[\\^\U00010000-\U0010ffff-]|\\[^A-Za-z0-9]))?)+-?\]';
+    c_atom constant text := '(?:[^\\^$.|?*+(){}\[\]]|\\[ntrfv]|\\[^A-Za-z0-9]|\.|' || c_class || ')';
     c_pattern constant text := '^(?:' || c_atom || '(?:[*+?]|\{[0-9]{1,3}(?:,[0-9]{0,3})?\})?|\)[*+?]?|\((?:\?:)?|[|^$])*$';
+    v_token text;
+    v_in_class boolean := false;
+    v_pattern text := '';
 BEGIN
-    IF length(p_pattern) NOT BETWEEN 1 AND 256 THEN
-        RAISE EXCEPTION 'content_filter: a pattern of like_regex has 1 to 256 characters' USING ERRCODE = '22023';
+    FOR v_token IN SELECT m[1] FROM regexp_matches(p_pattern, '(\\.|.)', 'g') m LOOP
+        IF v_token IN ('\d', '\s', '\w') THEN
+            -- [a-\d] has no meaning, and would get one here.
+            IF v_in_class AND v_pattern ~ '[^[]-$' THEN
+                RAISE EXCEPTION 'content_filter: a range in a pattern of like_regex ends with %', v_token USING ERRCODE = '22023';
+            END IF;
+            v_token := CASE v_token WHEN '\d' THEN '0-9' WHEN '\s' THEN ' \t\n\r\f\v' ELSE 'A-Za-z0-9_' END;
+            v_token := CASE WHEN v_in_class THEN v_token ELSE '[' || v_token || ']' END;
+        ELSIF v_token IN ('[', ']') THEN
+            v_in_class := v_token = '[';
+        END IF;
+        v_pattern := v_pattern || v_token;
+    END LOOP;
+    IF length(v_pattern) NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION 'content_filter: a pattern of like_regex has 1 to 1000 characters' USING ERRCODE = '22023', HINT = '\w and the like count as the classes they stand for.';
     ELSIF p_flags ~ '[^ims]' THEN
         RAISE EXCEPTION 'content_filter: like_regex has the flags i, m and s here' USING ERRCODE = '22023';
-    ELSIF p_flags ~ 'i' AND p_pattern ~ '[^\u0001-\u007f]' THEN
+    ELSIF p_flags ~ 'i' AND v_pattern ~ '[^\u0001-\u007f]' THEN
         RAISE EXCEPTION 'content_filter: with the flag i a pattern of like_regex has ASCII characters only' USING ERRCODE = '22023';
-    ELSIF p_pattern !~ c_pattern OR p_pattern ~ '[\u0001-\u001f\u007f]' THEN
+    ELSIF v_pattern !~ c_pattern OR v_pattern ~ '[\u0001-\u001f\u007f]' THEN
         RAISE EXCEPTION 'content_filter: the pattern of like_regex uses more than characters, ., classes in [], \d, \s, \w, ^, $, |, groups, *, +, ? and {m,n} after one character' USING ERRCODE = '22023';
-    ELSIF (SELECT sum(coalesce(m[2], m[1])::integer) FROM regexp_matches(p_pattern, '\{(\d+)(?:,(\d+))?', 'g') m) > 1000 THEN
+    ELSIF (SELECT sum(coalesce(m[2], m[1])::integer) FROM regexp_matches(v_pattern, '\{(\d+)(?:,(\d+))?', 'g') m) > 1000 THEN
         RAISE EXCEPTION 'content_filter: the repetitions in a pattern of like_regex add up to more than 1000' USING ERRCODE = '22023';
     END IF;
+    RETURN v_pattern;
 END $$;
-COMMENT ON FUNCTION rule_webhook_filter_regex_check(text, text) IS 'Internal: refuses a pattern or flags of like_regex that the delivery worker does not implement.';
+COMMENT ON FUNCTION rule_webhook_filter_regex_check(text, text) IS 'Internal: refuses a pattern or flags of like_regex that the delivery worker does not implement; returns the pattern with \d, \s and \w written out.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_filter_check(p_filter text)
 RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     v_path text;
+    v_written text := '';
     v_token text;
     v_shape text := '';
     v_before text;
@@ -93,29 +112,24 @@ DECLARE
 BEGIN
     IF p_filter IS NULL THEN
         RETURN NULL;
-    ELSIF octet_length(p_filter) > 4096 THEN
-        RAISE EXCEPTION 'content_filter: % bytes, at most 4096', octet_length(p_filter) USING ERRCODE = '22023';
+    ELSIF octet_length(p_filter) > 8192 THEN
+        RAISE EXCEPTION 'content_filter: % bytes, at most 8192', octet_length(p_filter) USING ERRCODE = '22023';
     END IF;
     BEGIN
         v_path := p_filter::jsonpath::text;
     EXCEPTION WHEN syntax_error OR data_exception OR feature_not_supported OR program_limit_exceeded THEN
         RAISE EXCEPTION 'content_filter: %', SQLERRM USING ERRCODE = '22023';
     END;
-    IF octet_length(v_path) > 16384 THEN
-        RAISE EXCEPTION 'content_filter: % bytes when written out, at most 16384', octet_length(v_path) USING ERRCODE = '22023';
-    END IF;
     -- As PostgreSQL prints it every name and text is quoted. Each becomes an s, and what is left shows the form alone.
     FOR v_token IN SELECT m[1] FROM regexp_matches(v_path, '("(?:[^"\\]|\\.)*"|[^"]+)', 'g') m LOOP
-        IF v_token !~ '^"' THEN
-            v_shape := v_shape || v_token;
-            CONTINUE;
-        ELSIF v_shape ~ ' like_regex $' THEN
-            v_pattern := v_token::jsonb #>> '{}';
-            PERFORM rule_webhook_filter_regex_check(v_pattern, '');
-        ELSIF v_shape ~ ' like_regex s flag $' THEN
+        IF v_token ~ '^"' AND v_shape ~ ' like_regex $' THEN
+            v_pattern := rule_webhook_filter_regex_check(v_token::jsonb #>> '{}', '');
+            v_token := to_json(v_pattern)::text;
+        ELSIF v_token ~ '^"' AND v_shape ~ ' like_regex s flag $' THEN
             PERFORM rule_webhook_filter_regex_check(v_pattern, v_token::jsonb #>> '{}');
         END IF;
-        v_shape := v_shape || 's';
+        v_written := v_written || v_token;
+        v_shape := v_shape || CASE WHEN v_token ~ '^"' THEN 's' ELSE v_token END;
     END LOOP;
     v_what := CASE
         WHEN v_shape ~ '^strict' THEN 'strict mode'
@@ -144,6 +158,11 @@ BEGIN
     END LOOP;
     IF v_shape NOT IN ('P', 'B') THEN
         RAISE EXCEPTION 'content_filter: must be a path from $, or conditions of such paths, with at most 250 levels' USING ERRCODE = '22023';
+    END IF;
+    v_path := v_written::jsonpath::text;
+    -- What is returned is checked again whenever the row is written, and has to pass.
+    IF octet_length(v_path) > 8192 THEN
+        RAISE EXCEPTION 'content_filter: % bytes when written out, at most 8192', octet_length(v_path) USING ERRCODE = '22023';
     END IF;
     RETURN v_path;
 END $$;

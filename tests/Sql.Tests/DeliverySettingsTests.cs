@@ -91,10 +91,11 @@ public sealed class DeliverySettingsTests
             ("jsonb_build_object('payload_template', repeat('x', 65535))", "payload_template: 65537 bytes, at most 65536"),
             ("jsonb_build_object('payload_template', repeat('{{a}}', 257))", "payload_template: more than 256 placeholders"),
             ("jsonb_build_object('payload_template', (repeat('[', 33) || repeat(']', 33))::jsonb)", "payload_template: deeper than 32 levels"),
-            ("jsonb_build_object('content_filter', '$.a == \"' || repeat('x', 4096) || '\"')", "content_filter: 4105 bytes, at most 4096"),
-            ("jsonb_build_object('content_filter', '$.a == 1e20000')", "content_filter: 20012 bytes when written out, at most 16384"),
+            ("jsonb_build_object('content_filter', '$.a == \"' || repeat('x', 8192) || '\"')", "content_filter: 8201 bytes, at most 8192"),
+            ("jsonb_build_object('content_filter', '$.a == \"' || repeat('x', 8180) || '\"')", "content_filter: 8193 bytes when written out, at most 8192"),
+            ("jsonb_build_object('content_filter', '$.a == 1e20000')", "content_filter: 20012 bytes when written out, at most 8192"),
             ("jsonb_build_object('content_filter', repeat('!(', 400) || '$.a == 1' || repeat(')', 400))", "content_filter: must be a path from $, or conditions of such paths, with at most 250 levels"),
-            ("jsonb_build_object('content_filter', '$.a like_regex \"' || repeat('x', 257) || '\"')", "content_filter: a pattern of like_regex has 1 to 256 characters"),
+            ("jsonb_build_object('content_filter', '$.a like_regex \"' || repeat('\\\\w', 91) || '\"')", "content_filter: a pattern of like_regex has 1 to 1000 characters"),
         })
         {
             var refused = await database.RefusedAsync($"SELECT rule_webhook_configure(1, {settings})");

@@ -7,7 +7,7 @@ internal static class FilterContent
 {
     public static IReadOnlyList<Endpoint> Keep(IReadOnlyList<Endpoint> endpoints, ReadOnlyMemory<byte> body)
     {
-        if (!endpoints.Any(endpoint => endpoint.Payload.HasFilter))
+        if (!AnyHasFilter(endpoints))
         {
             return endpoints;
         }
@@ -24,6 +24,20 @@ internal static class FilterContent
 
         DeliveryMetrics.FilteredDeliveries(endpoints.Count - kept.Count);
         return kept;
+    }
+
+    // By index: an enumerator would be the only allocation of an event that no filter looks at.
+    private static bool AnyHasFilter(IReadOnlyList<Endpoint> endpoints)
+    {
+        for (var index = 0; index < endpoints.Count; index++)
+        {
+            if (endpoints[index].Payload.HasFilter)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     // One that cannot be judged stays, with the reason: its delivery then fails on record and nothing is lost unseen.

@@ -42,46 +42,64 @@ internal sealed class FilterRegex(string pattern, string flags)
         var repetitions = 0;
         while (_at < pattern.Length)
         {
-            var isAtom = true;
-            switch (Next())
+            var character = Next();
+            if (AddWithoutQuantifier(character))
             {
-                case '(':
-                    _translated.Append("(?:");
-                    _at += IsNext("?:") ? 2 : 0;
-                    continue;
-                case '|':
-                    _translated.Append('|');
-                    continue;
-                case '^':
-                    _translated.Append(Has('m') ? "(?m:^)" : @"\A");
-                    continue;
-                case '$':
-                    _translated.Append(Has('m') ? "(?m:$)" : @"\z");
-                    continue;
-                case ')':
-                    _translated.Append(')');
-                    isAtom = false;
-                    break;
-                case '.':
-                    _translated.Append(CultureInfo.InvariantCulture, $@"(?:[^\uD800-\uDFFF{(Has('s') ? "" : "\\n")}]|{Supplementary})");
-                    break;
-                case '[':
-                    AddClass();
-                    break;
-                case '\\':
-                    _translated.Append('[').Append(Escaped()).Append(']');
-                    break;
-                case '*' or '+' or '?' or '{' or '}' or ']':
-                    throw new FormatException("like_regex: a quantifier or bracket stands where it cannot");
-                case var character:
-                    AddCharacter(character);
-                    break;
+                continue;
             }
 
-            repetitions += AddQuantifier(isAtom);
+            AddAtom(character);
+            repetitions += AddQuantifier(isAtom: character != ')');
         }
 
         return repetitions <= MaxRepetitions ? _translated.ToString() : throw new FormatException("like_regex: too many repetitions");
+    }
+
+    // Only whether a text matches is asked, so a group need not be one that captures.
+    private bool AddWithoutQuantifier(char character)
+    {
+        switch (character)
+        {
+            case '(':
+                _translated.Append("(?:");
+                _at += IsNext("?:") ? 2 : 0;
+                return true;
+            case '|':
+                _translated.Append('|');
+                return true;
+            case '^':
+                _translated.Append(Has('m') ? "(?m:^)" : @"\A");
+                return true;
+            case '$':
+                _translated.Append(Has('m') ? "(?m:$)" : @"\z");
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private void AddAtom(char character)
+    {
+        switch (character)
+        {
+            case ')':
+                _translated.Append(')');
+                break;
+            case '.':
+                _translated.Append(CultureInfo.InvariantCulture, $@"(?:[^\uD800-\uDFFF{(Has('s') ? "" : "\\n")}]|{Supplementary})");
+                break;
+            case '[':
+                AddClass();
+                break;
+            case '\\':
+                _translated.Append('[').Append(Escaped()).Append(']');
+                break;
+            case '*' or '+' or '?' or '{' or '}' or ']':
+                throw new FormatException("like_regex: a quantifier or bracket stands where it cannot");
+            default:
+                AddCharacter(character);
+                break;
+        }
     }
 
     private bool IsNext(string token) => pattern.AsSpan(_at).StartsWith(token);
@@ -112,14 +130,15 @@ internal sealed class FilterRegex(string pattern, string flags)
                 throw new FormatException("like_regex: a class has a character that needs a backslash");
             }
 
-            var isWord = first == '\\' && pattern[_at] is 'd' or 's' or 'w';
             var member = first == '\\' ? Escaped() : OneOrBothCases(first);
-            if (_at + 1 < pattern.Length && pattern[_at] == '-' && pattern[_at + 1] != ']' && !isWord)
+            if (_at + 1 < pattern.Length && pattern[_at] == '-' && pattern[_at + 1] != ']')
             {
                 var from = first == '\\' ? pattern[_at - 1] : first;
                 _at++;
-                var to = Next() is var end && end == '\\' ? Next() : end;
-                member = Range(from, to);
+                var isEscaped = Next() is var to && to == '\\';
+                to = isEscaped ? Next() : to;
+                member = (first == '\\' && char.IsAsciiLetter(from)) || (isEscaped && char.IsAsciiLetterOrDigit(to))
+                    ? throw new FormatException("like_regex: a range that is none") : Range(from, to);
             }
 
             members.Append(member);
@@ -138,14 +157,13 @@ internal sealed class FilterRegex(string pattern, string flags)
     // What a character after a backslash stands for, as members of a class.
     private string Escaped() => Next() switch
     {
-        'd' => "0-9",
-        's' => @" \t\n\r\f\v",
-        'w' => "A-Za-z0-9_",
         'n' => @"\n",
         't' => @"\t",
         'r' => @"\r",
+        'f' => @"\f",
+        'v' => @"\v",
         var other when !char.IsAsciiLetterOrDigit(other) && !char.IsSurrogate(other) => Unit(other),
-        _ => throw new FormatException(@"like_regex: of the letters only \d \s \w \n \t \r have a meaning"),
+        _ => throw new FormatException(@"like_regex: of the letters only \n \t \r \f \v have a meaning here"),
     };
 
     private string Range(char from, char to)

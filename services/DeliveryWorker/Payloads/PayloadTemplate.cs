@@ -89,14 +89,7 @@ internal sealed partial class PayloadTemplate
         switch (node)
         {
             case Node.Members members:
-                filling.Writer.WriteStartObject();
-                foreach (var (name, value) in members.Values)
-                {
-                    filling.Writer.WritePropertyName(name);
-                    Write(value, filling);
-                }
-
-                filling.Writer.WriteEndObject();
+                WriteMembers(members, filling);
                 break;
             case Node.Elements elements:
                 filling.Writer.WriteStartArray();
@@ -124,6 +117,18 @@ internal sealed partial class PayloadTemplate
         }
 
         filling.Bound(0);
+    }
+
+    private static void WriteMembers(Node.Members members, Filling filling)
+    {
+        filling.Writer.WriteStartObject();
+        foreach (var (name, value) in members.Values)
+        {
+            filling.Writer.WritePropertyName(name);
+            Write(value, filling);
+        }
+
+        filling.Writer.WriteEndObject();
     }
 
     private static void WriteRaw(JsonElement found, Filling filling)

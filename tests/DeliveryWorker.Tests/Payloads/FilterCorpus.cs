@@ -15,6 +15,12 @@ internal sealed class FilterCorpus(int seed)
 
     private static readonly string[] Patterns = ["^x", "x$", "^.$", "[a-z]+", "\\\\d{1,3}", "(x|y)*z?", "[^x]"];
 
+    private static readonly string[] Foreign =
+    [
+        ".*", ".**", ".**{2}", "[last]", "[0,1]", "[0 to 1]", "[$.a]", ".size()", ".type()", ".double()", "-", "+ 1 ==", "* 2 >", "$x", "strict $", "last", "is unknown ==",
+        "(@ == 1)", "(($.a))", "[1].b", "exists ", "1.5e3", "-2", "\"\\u00fc\"", "/* x */", "true", "?(@ == 1)", "[ 0 ]", ". a", "||", "",
+    ];
+
     private readonly Random _random = new(seed);
 
     /// <summary>Documents that random ones would hardly come to.</summary>
@@ -32,6 +38,15 @@ internal sealed class FilterCorpus(int seed)
     ];
 
     public string Path() => _random.Next(4) == 0 ? Path("$", 3) : Condition("$", 3);
+
+    /// <summary>A path in which parts of the language may stand that filters do not have.</summary>
+    public string AnyPath()
+    {
+        var path = Path();
+        return _random.Next(3) == 0
+            ? path
+            : path.Replace(Pick([".a", "[*]", "$", "@", "==", "1", "exists", "?", "&& "]), Pick(Foreign), StringComparison.Ordinal);
+    }
 
     public string Document() => Value(4);
 
