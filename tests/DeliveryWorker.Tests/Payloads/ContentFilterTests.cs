@@ -54,13 +54,16 @@ public sealed class ContentFilterTests
     public void What_is_kept_back_is_counted()
     {
         var counted = 0L;
-        using var listener = new MeterListener { InstrumentPublished = static (instrument, listener) =>
+        using var listener = new MeterListener
         {
-            if (instrument.Name == "rule.delivery.filtered")
+            InstrumentPublished = static (instrument, listener) =>
             {
-                listener.EnableMeasurementEvents(instrument);
-            }
-        } };
+                if (instrument.Name == "rule.delivery.filtered")
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
         listener.SetMeasurementEventCallback<long>((_, measurement, _, _) => Interlocked.Add(ref counted, measurement));
         listener.Start();
         FilterContent.Keep([With(new() { ContentFilter = "$.\"a\"" }), With(new() { ContentFilter = "$.\"b\"" }), With(new())], "{}"u8.ToArray());
