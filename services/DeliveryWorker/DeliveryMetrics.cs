@@ -29,10 +29,15 @@ internal static class DeliveryMetrics
     public static void ObserveCircuits(Func<int> open)
         => Telemetry.Meter.CreateObservableGauge("rule.delivery.circuits_open", open, "{endpoint}", "Endpoints whose circuit is open.");
 
+    private static readonly Counter<long> Filtered = Telemetry.Meter.CreateCounter<long>(
+        "rule.delivery.filtered", "{delivery}", "Deliveries that were not made because the webhook's content_filter does not let the event through.");
+
     public static void Attempted(DeliveryOutcome outcome, TimeSpan duration)
         => Duration.Record(duration.TotalSeconds, new("rule.delivery.outcome", outcome.Code), new("http.response.status_code", outcome.Status));
 
     public static void SkippedDeliveries(int count) => Skipped.Add(count);
+
+    public static void FilteredDeliveries(int count) => Filtered.Add(count);
 
     public static InFlight Sending()
     {

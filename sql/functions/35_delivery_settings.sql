@@ -19,7 +19,11 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp 
         'order_by', p_webhook.order_by,
         'order_on_failure', p_webhook.order_on_failure,
         'signature_profile', p_webhook.signature_profile,
-        'auth_type', p_webhook.auth_type)
+        'auth_type', p_webhook.auth_type,
+        'payload_template', p_webhook.payload_template,
+        'content_filter', p_webhook.content_filter,
+        'content_encoding', p_webhook.content_encoding,
+        'cloudevents_mode', p_webhook.cloudevents_mode)
 $$;
 COMMENT ON FUNCTION rule_webhook_settings_of(rule_webhooks) IS 'The delivery settings of a row, under the names that rule_webhook_configure takes.';
 
@@ -66,7 +70,9 @@ BEGIN
            disable_after_seconds = v_new.disable_after_seconds, recovery_probe_seconds = v_new.recovery_probe_seconds,
            backlog_threshold = v_new.backlog_threshold, response_headers_kept = v_new.response_headers_kept,
            ordering = v_new.ordering, order_by = v_new.order_by, order_on_failure = v_new.order_on_failure,
-           signature_profile = v_new.signature_profile, auth_type = v_new.auth_type
+           signature_profile = v_new.signature_profile, auth_type = v_new.auth_type,
+           payload_template = v_new.payload_template, content_filter = v_new.content_filter, content_encoding = v_new.content_encoding,
+           cloudevents_mode = v_new.cloudevents_mode
      WHERE w.webhook_id = p_webhook_id;
     RETURN rule_webhook_settings(p_webhook_id);
 END $$;
@@ -126,12 +132,19 @@ BEGIN
         RAISE EXCEPTION 'signature_profile: must be standard, github, stripe or none' USING ERRCODE = '22023';
     ELSIF NEW.auth_type NOT IN ('none', 'basic', 'bearer', 'oauth2', 'mtls') THEN
         RAISE EXCEPTION 'auth_type: must be none, basic, bearer, oauth2 or mtls' USING ERRCODE = '22023';
+    ELSIF NEW.content_encoding NOT IN ('identity', 'gzip') THEN
+        RAISE EXCEPTION 'content_encoding: must be identity or gzip' USING ERRCODE = '22023';
+    ELSIF NEW.cloudevents_mode NOT IN ('binary', 'structured') THEN
+        RAISE EXCEPTION 'cloudevents_mode: must be binary or structured' USING ERRCODE = '22023';
     END IF;
+    PERFORM rule_webhook_template_check(NEW.payload_template);
+    NEW.content_filter := rule_webhook_filter_check(NEW.content_filter);
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION rule_webhook_settings_check() IS 'Checks the delivery settings of a webhook, whoever writes them; each message begins with the name of the setting.';
 CREATE OR REPLACE TRIGGER rule_webhook_settings_check BEFORE INSERT OR UPDATE OF retry_schedule, max_concurrency, rate_limit, rate_burst, breaker_failures,
         breaker_failure_pct, breaker_probe_seconds, disable_after_seconds, recovery_probe_seconds, backlog_threshold, response_headers_kept,
         ordering, order_by, order_on_failure, publish_mode,
-        signature_profile, auth_type ON rule_webhooks
+        signature_profile, auth_type,
+        payload_template, content_filter, content_encoding, cloudevents_mode ON rule_webhooks
     FOR EACH ROW EXECUTE FUNCTION rule_webhook_settings_check();

@@ -166,6 +166,7 @@ DECLARE
     v_nats_enabled boolean;
     v_keep interval;
     v_grace interval;
+    v_filter text;
     v_trace text;
     v_hash bytea;
     v_call_id bigint;
@@ -190,9 +191,9 @@ BEGIN
         RETURN CASE WHEN p_unified THEN jsonb_build_object('success', true, 'nats', v_answer) ELSE v_answer END;
     END IF;
 
-    SELECT w.webhook_name, w.enabled, w.publish_mode, w.nats_enabled, coalesce(w.deduplicate_for, '0'), w.queue_grace, r.subject, r.config_id, r.stream_name, r.answer,
+    SELECT w.webhook_name, w.enabled, w.publish_mode, w.nats_enabled, coalesce(w.deduplicate_for, '0'), w.queue_grace, w.content_filter, r.subject, r.config_id, r.stream_name, r.answer,
            'p' || left(md5(r.database_id || current_database()), 12) || '_'
-      INTO v_name, v_enabled, v_mode, v_nats_enabled, v_keep, v_grace, v_subject, v_config_id, v_stream, v_answer, v_event_id
+      INTO v_name, v_enabled, v_mode, v_nats_enabled, v_keep, v_grace, v_filter, v_subject, v_config_id, v_stream, v_answer, v_event_id
       FROM rule_webhooks w LEFT JOIN rule_nats_routes r USING (webhook_id)
      WHERE w.webhook_id = p_webhook_id;
     IF NOT p_unified THEN
@@ -251,7 +252,8 @@ BEGIN
             END IF;
         END IF;
     END IF;
-    IF v_mode = 'both' THEN
+    -- What its content_filter keeps from the webhook on the one path must not come on the other.
+    IF v_mode = 'both' AND rule_webhook_filter_matches(v_filter::jsonpath, p_payload) THEN
         -- One event, two paths: the call waits while JetStream is expected to deliver first. Who leases the row first, sends.
         INSERT INTO rule_webhook_calls AS c (webhook_id, payload, scheduled_at, event_id, subject, publish_id, rule_name, rule_execution_id, request_headers, trace_parent)
         VALUES (p_webhook_id, p_payload, clock_timestamp() + v_grace, v_event_id, v_subject, v_publish_id, p_triggered_by, p_rule_execution_id, p_headers, v_trace)
@@ -290,7 +292,7 @@ CREATE OR REPLACE FUNCTION rule_webhook_call_unified(
 RETURNS jsonb LANGUAGE sql
 RETURN rule_nats_accept_event($1, $2, $3, $4, $5, $6, $7, true);
 COMMENT ON FUNCTION rule_webhook_call_unified(integer, jsonb, text, jsonb, text, bigint, text) IS
-'Sends one event the way the webhook''s publish_mode says: queue (a row in rule_webhook_calls), nats (as rule_webhook_publish_nats) or both (one event on both paths, delivered once: the call becomes due after the webhook''s queue_grace, 30 seconds by default, unless JetStream has delivered by then). Returns {"success":true,"queue":{success,queue_id,call_id,status,duplicate},"nats":{...}} with the keys of the paths taken. The further arguments are those of rule_webhook_publish_nats; the queue keeps triggered_by as rule_name (null by default).';
+'Sends one event the way the webhook''s publish_mode says: queue (a row in rule_webhook_calls), nats (as rule_webhook_publish_nats) or both (one event on both paths, delivered once: the call becomes due after the webhook''s queue_grace, 30 seconds by default, unless JetStream has delivered by then; none when the webhook''s content_filter keeps the event from it). Returns {"success":true,"queue":{success,queue_id,call_id,status,duplicate},"nats":{...}} with the keys of the paths taken. The further arguments are those of rule_webhook_publish_nats; the queue keeps triggered_by as rule_name (null by default).';
 
 -- The report of one history row; what rule_nats_publish_status and rule_nats_publish_wait answer.
 CREATE OR REPLACE FUNCTION rule_nats_publish_report(p_publish_id bigint)

@@ -97,7 +97,8 @@ BEGIN
             ('rule_relay rule_worker rule_admin', 'EXECUTE ON FUNCTION rule_webhook_settings_of, rule_webhook_retry_delays'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_health'),
             ('rule_stats rule_admin', 'SELECT ON rule_webhook_health, webhook_delivery_health'),
-            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_close_circuit')
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_close_circuit'),
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_matches')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP

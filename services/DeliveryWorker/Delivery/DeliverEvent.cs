@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Ordering;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Routing;
 using RuleEngineNats.DeliveryWorker.Streams;
@@ -40,7 +41,8 @@ internal sealed class DeliverEvent(
         // Not the context's token: an attempt may outlive its message.
         var cancellationToken = drain.Abort;
         var endpoints = (await routes.ForAsync(arrived.PublishedThrough, arrived.Outgoing.Subject!, cancellationToken)).Match(arrived.Outgoing.Subject!);
-        var off = routes.Off.Match(arrived.Outgoing.Subject!);
+        endpoints = FilterContent.Keep(endpoints, arrived.Outgoing.Body);
+        var off = FilterContent.Keep(routes.Off.Match(arrived.Outgoing.Subject!), arrived.Outgoing.Body);
         if (endpoints.Count + off.Count == 0)
         {
             return;

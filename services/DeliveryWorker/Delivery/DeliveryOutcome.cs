@@ -175,4 +175,16 @@ internal abstract record DeliveryOutcome
 
         public override string? Error => "request_refused: " + Reason;
     }
+
+    /// <summary>What the webhook is to be sent cannot be made of this event.</summary>
+    public sealed record PayloadRefused(string Reason) : DeliveryOutcome
+    {
+        public override DeliveryStage Stage => DeliveryStage.Prepare;
+
+        public override string Code => "payload_refused";
+
+        public override bool IsFinal => true;
+
+        public override string? Error => Reason;
+    }
 }

@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Diagnostics;
-using System.Net.Http.Headers;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.DeliveryWorker.Authorization;
 using RuleEngineNats.DeliveryWorker.Egress;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
 
@@ -16,8 +16,6 @@ internal sealed partial class PostWebhook(
 {
     /// <summary>What is kept of an answer, in bytes; the rest is not read.</summary>
     public const int MaxResponseBody = 16 * 1024;
-
-    private static readonly MediaTypeHeaderValue Json = new("application/json");
 
     /// <exception cref="OperationCanceledException">The worker stops; whether the receiver got the request is unknown.</exception>
     public async Task<Attempt> SendAsync(Endpoint endpoint, OutgoingEvent outgoing, int number, CancellationToken cancellationToken)
@@ -46,6 +44,12 @@ internal sealed partial class PostWebhook(
             return new(refused);
         }
 
+        var payload = RequestPayload.Make(endpoint, outgoing, started);
+        if (payload.Problem is { } unmade)
+        {
+            return new(new DeliveryOutcome.PayloadRefused(unmade));
+        }
+
         var timeout = endpoint.Timeout < options.Value.MaxTimeout ? endpoint.Timeout : options.Value.MaxTimeout;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(timeout);
@@ -61,7 +65,7 @@ internal sealed partial class PostWebhook(
             stage = DeliveryStage.Exchange;
             ExchangeTrace.Current = trace;
             var sent = time.GetTimestamp();
-            using var response = await authorize.SendAsync(grant, () => CreateRequest(endpoint, outgoing, started, activity, trace), limit.Token);
+            using var response = await authorize.SendAsync(grant, () => CreateRequest(endpoint, outgoing, payload, started, activity, trace), limit.Token);
             trace.FirstByte = time.GetElapsedTime(sent);
             var status = (int)response.StatusCode;
             DeliveryOutcome outcome = status is >= 200 and < 300 ? new DeliveryOutcome.Delivered(status) : new DeliveryOutcome.Rejected(status, RetryAfter.Of(response, started));
@@ -91,18 +95,14 @@ internal sealed partial class PostWebhook(
             : SignRequest.FindProblem(endpoint, started) is { } unsigned ? new DeliveryOutcome.NotSigned(unsigned)
             : null;
 
-    private static HttpRequestMessage CreateRequest(Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity, ExchangeTrace trace)
+    private static HttpRequestMessage CreateRequest(
+        Endpoint endpoint, OutgoingEvent outgoing, RequestPayload payload, DateTimeOffset started, Activity? activity, ExchangeTrace trace)
     {
         var own = endpoint.Headers;
-        var content = new ReadOnlyMemoryContent(outgoing.Body);
+        // The endpoint's own settings win over ours and over the event's.
+        var content = payload.ToContent(withContentType: !own.Has("Content-Type"));
         var request = new HttpRequestMessage(endpoint.Method, endpoint.Target.Uri) { Content = content };
         request.Options.Set(ExchangeTrace.Key, trace);
-        // The endpoint's own settings win over ours and over the event's.
-        if (!own.Has("Content-Type"))
-        {
-            content.Headers.ContentType = Json;
-        }
-
         if (!own.Has("User-Agent"))
         {
             request.Headers.TryAddWithoutValidation("User-Agent", DeliveryWorkerInfo.UserAgent);
@@ -110,7 +110,7 @@ internal sealed partial class PostWebhook(
 
         foreach (var (name, value) in outgoing.Headers)
         {
-            if (!own.Has(name))
+            if (!own.Has(name) && !(payload.IsStructured && StructuredEvent.IsAttributeHeader(name)))
             {
                 request.Headers.TryAddWithoutValidation(name, value);
             }
@@ -124,7 +124,7 @@ internal sealed partial class PostWebhook(
             }
         }
 
-        SignRequest.Add(request, endpoint, outgoing.EventId, started, outgoing.Body.Span);
+        SignRequest.Add(request, endpoint, outgoing.EventId, started, payload.Signed.Span);
 
         // With a span of ours the client adds the header itself; without a listener the event's own context still has to arrive.
         if (activity is null && outgoing.TraceParent is { } parent && ActivityContext.TryParse(parent, null, out _))

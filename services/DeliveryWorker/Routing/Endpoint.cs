@@ -1,4 +1,5 @@
 using RuleEngineNats.DeliveryWorker.Authorization;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
 
@@ -37,6 +38,8 @@ internal sealed record Endpoint(int Id, string Name)
 
     /// <summary>The newest first.</summary>
     public IReadOnlyList<SigningKey> SigningKeys { get; init; } = [];
+
+    public PayloadSettings Payload { get; init; } = PayloadSettings.Plain;
 
     /// <summary>Why a signing key is missing, or null.</summary>
     public string? SecretProblem { get; init; }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.DeliveryWorker.Authorization;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Signing;
 using RuleEngineNats.Messaging;
 
@@ -108,6 +109,7 @@ internal sealed class Routes(ConfigWatcher configuration, IOptions<DeliveryOptio
             SigningKeys = [.. secrets.Where(secret => FindProblem(secret) is null)
                 .OrderByDescending(secret => secret.ExpiresAt ?? DateTimeOffset.MaxValue).Select(secret => SigningKey.Parse(secret.Value, secret.ExpiresAt))],
             Authorization = EndpointAuthorization.Of(webhook, egress),
+            Payload = PayloadSettings.Of(webhook.Delivery),
         };
     }
 

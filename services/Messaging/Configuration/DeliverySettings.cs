@@ -61,6 +61,18 @@ public sealed class DeliverySettings
     /// <summary>How requests are authorized, with the secret named auth: none (the default), basic, bearer, oauth2 or mtls.</summary>
     public string AuthType { get; set; } = "none";
 
+    /// <summary>What is sent instead of the event's body: an object, array or text with placeholders such as <c>{{customer.name}}</c>, <c>{{$}}</c> and <c>{{$subject}}</c>, at most 64 KiB. Null, the default: the body, byte for byte.</summary>
+    public JsonElement? PayloadTemplate { get; set; }
+
+    /// <summary>A SQL/JSON path such as <c>$.amount &gt; 100</c> that an event has to match to be sent, at most 8 KiB; null, the default: every event. It is kept as PostgreSQL prints it.</summary>
+    public string? ContentFilter { get; set; }
+
+    /// <summary><c>identity</c>, the default, or <c>gzip</c>: bodies over 1 KiB are sent compressed; the signature is that of the body before.</summary>
+    public string ContentEncoding { get; set; } = "identity";
+
+    /// <summary><c>binary</c>, the default: attributes of CloudEvents are headers; <c>structured</c>: they are members of the body, which has the payload in <c>data</c>.</summary>
+    public string CloudeventsMode { get; set; } = "binary";
+
     /// <summary>Reads what <c>rule_webhook_settings</c> returns.</summary>
     public static DeliverySettings FromSql(string json) => JsonSerializer.Deserialize(json, DeliverySettingsJson.Default.DeliverySettings)!;
 

@@ -20,6 +20,28 @@ public sealed class DeliverySettingsTests(RunningService service)
     }
 
     [Fact]
+    public async Task What_is_sent_is_a_setting_with_numbers_as_they_are_written()
+    {
+        var (id, _, _) = await service.RegisterAsync();
+        var path = $"/api/v1/webhooks/{id}/delivery";
+        Assert.Equal("|||identity|binary", Payload(await service.GetAsync(path)));
+        var changed = await service.PatchAsync(
+            path, """{"payloadTemplate":{"n":9007199254740993,"text":"{{name}}"},"contentFilter":"$.amount > 1","contentEncoding":"gzip","cloudeventsMode":"structured"}""");
+        Assert.Equal(HttpStatusCode.OK, changed.Status);
+        Assert.Equal("""|{"n":9007199254740993,"text":"{{name}}"}|($."amount" > 1)|gzip|structured""", Payload(changed));
+        Assert.Equal("||($.\"amount\" > 1)|gzip|structured", Payload(await service.PatchAsync(path, """{"payloadTemplate":null}""")));
+        Assert.Equal(
+            "content_filter: .size() is not supported",
+            (await service.PatchAsync(path, """{"contentFilter":"$.a.size() > 1"}""")).IsProblem(400, "invalid_value").Errors()["contentFilter"].Message);
+        Assert.Equal(
+            "payload_template: no placeholder at character 3 of /a",
+            (await service.PatchAsync(path, """{"payloadTemplate":{"a":"x {{}}"}}""")).IsProblem(400, "invalid_value").Errors()["payloadTemplate"].Message);
+
+        static string Payload(Answer answer)
+            => $"|{answer.Json["payloadTemplate"]?.ToJsonString()}|{answer.Json["contentFilter"]}|{answer.Json["contentEncoding"]}|{answer.Json["cloudeventsMode"]}";
+    }
+
+    [Fact]
     public async Task What_cannot_be_is_refused_with_the_name_of_the_setting()
     {
         var (id, _, _) = await service.RegisterAsync();
