@@ -11,4 +11,7 @@ public static class WebhookHeaders
 
     /// <summary>Space-separated signatures, <c>v1,</c> and the base64 of the HMAC-SHA256 over <c>id.timestamp.body</c>.</summary>
     public const string Signature = "webhook-signature";
+
+    /// <summary>The id of the replay that a delivery is part of; not of Standard Webhooks, and only on such deliveries.</summary>
+    public const string Replay = "webhook-replay";
 }

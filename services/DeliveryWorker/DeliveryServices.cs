@@ -5,6 +5,7 @@ using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Health;
 using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Queue;
+using RuleEngineNats.DeliveryWorker.Replays;
 using RuleEngineNats.DeliveryWorker.Routing;
 
 namespace RuleEngineNats.DeliveryWorker;
@@ -38,6 +39,7 @@ internal static class DeliveryServices
         services.AddSingleton(Hosting.Pumps);
         services.AddHostedService(static provider => provider.GetRequiredService<StreamPumps>());
         AddHosted<QueuePump>(services);
+        services.AddReplays();
         services.AddHealthChecks()
             .AddCheck<StreamsCheck>("streams", tags: ["ready"])
             .AddCheck<QueueCheck>("queue", tags: ["ready"]);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.DeliveryWorker.Delivery;
+using RuleEngineNats.DeliveryWorker.Replays;
 using RuleEngineNats.DeliveryWorker.Routing;
 
 namespace RuleEngineNats.DeliveryWorker.Queue;
@@ -64,7 +65,7 @@ internal sealed class CallQueue(NpgsqlDataSource database)
         SELECT call_id, webhook_id, retry_count, attempts, event_id, subject, trace_parent,
                CASE WHEN rule_execution_id IS NULL THEN request_headers
                     ELSE coalesce(request_headers, '{}') || jsonb_build_object('ce-ruleexecutionid', rule_execution_id::text) END::text,
-               coalesce(body, convert_to(payload::text, 'UTF8'))
+               coalesce(body, convert_to(payload::text, 'UTF8')), replay_id
           FROM claimed ORDER BY call_id
         """;
 
@@ -120,7 +121,7 @@ internal sealed class CallQueue(NpgsqlDataSource database)
                 CallId = callId,
                 Subject = Text(reader, 5),
                 TraceParent = Text(reader, 6),
-                Headers = EndpointHeaders.OfEvent(Text(reader, 7)),
+                Headers = ReplayHeader.Add(EndpointHeaders.OfEvent(Text(reader, 7)), reader.IsDBNull(9) ? null : reader.GetInt64(9)),
             }));
         }
 
