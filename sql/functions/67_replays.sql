@@ -32,7 +32,7 @@ BEGIN
     FOR v_key IN SELECT jsonb_object_keys(p_filter) LOOP
         IF v_key NOT IN ('from', 'to', 'response_status', 'error', 'subject') THEN
             RAISE EXCEPTION 'p_filter: there is no key %; the keys are from, to, response_status, error, subject', quote_ident(left(v_key, 64)) USING ERRCODE = '22023';
-        ELSIF jsonb_typeof(p_filter -> v_key) <> CASE v_key WHEN 'response_status' THEN 'number' ELSE 'string' END THEN
+        ELSIF jsonb_typeof(p_filter -> v_key) <> (CASE v_key WHEN 'response_status' THEN 'number' ELSE 'string' END) THEN
             RAISE EXCEPTION 'p_filter: % must be a %', v_key, CASE v_key WHEN 'response_status' THEN 'number' ELSE 'string' END USING ERRCODE = '22023';
         END IF;
         BEGIN
@@ -242,7 +242,7 @@ BEGIN
     -- Of other streams what was consumed is gone, and reading a work queue would take it from its consumer.
     v_streams := ARRAY(
         SELECT s.stream_name FROM rule_nats_streams s
-         WHERE s.config_id = v_config.config_id AND s.enabled AND s.retention = 'limits' AND s.stream_name = coalesce(p_stream, s.stream_name)
+         WHERE s.config_id = v_config.config_id AND s.enabled AND coalesce(s.retention_policy, 'limits') = 'limits' AND s.stream_name = coalesce(p_stream, s.stream_name)
            AND EXISTS (SELECT FROM unnest(s.subjects) o(subject) WHERE rule_nats_subjects_overlap(o.subject, v_filter))
          ORDER BY s.stream_name);
     IF v_streams = '{}' THEN

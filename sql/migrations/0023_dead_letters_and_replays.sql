@@ -67,3 +67,7 @@ CREATE INDEX IF NOT EXISTS idx_webhook_calls_due_of_replay ON rule_webhook_calls
 -- Calls that were given up: of one webhook by time, of all by id.
 CREATE INDEX IF NOT EXISTS idx_webhook_calls_dead ON rule_webhook_calls (webhook_id, completed_at) WHERE status = 'failed';
 CREATE INDEX IF NOT EXISTS idx_webhook_calls_dead_by_id ON rule_webhook_calls (call_id) WHERE status = 'failed';
+
+-- A call that is begun anew is a first attempt again, however many were made before: retry_count says so, attempts does not.
+DROP INDEX IF EXISTS idx_webhook_calls_due_of_webhook;
+CREATE INDEX IF NOT EXISTS idx_webhook_calls_due_of_webhook_by_turn ON rule_webhook_calls (webhook_id, (retry_count > 0), due_at) WHERE due_at IS NOT NULL;

@@ -35,8 +35,8 @@ internal sealed class CallQueue(NpgsqlDataSource database)
             SELECT (SELECT c.webhook_id FROM rule_webhook_calls c WHERE c.due_at IS NOT NULL AND c.webhook_id > o.webhook_id ORDER BY c.webhook_id LIMIT 1)
               FROM outstanding o WHERE o.webhook_id IS NOT NULL)
         SELECT o.webhook_id FROM outstanding o
-         WHERE EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.attempts > 0) = false AND c.due_at <= now())
-            OR EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.attempts > 0) = true AND c.due_at <= now())
+         WHERE EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.retry_count > 0) = false AND c.due_at <= now())
+            OR EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.retry_count > 0) = true AND c.due_at <= now())
         """;
 
     // From each endpoint what it may have, first attempts before repeats. now() and not clock_timestamp(): a volatile function could not bound the index
@@ -46,11 +46,11 @@ internal sealed class CallQueue(NpgsqlDataSource database)
             SELECT d.call_id, d.status FROM unnest($1::int[], $2::int[], $3::int[]) AS w(webhook_id, room, repeats) CROSS JOIN LATERAL (
                 WITH fresh AS MATERIALIZED (
                     SELECT c.call_id, c.status FROM rule_webhook_calls c
-                     WHERE c.webhook_id = w.webhook_id AND (c.attempts > 0) = false AND c.due_at <= now()
+                     WHERE c.webhook_id = w.webhook_id AND (c.retry_count > 0) = false AND c.due_at <= now()
                      ORDER BY c.due_at LIMIT w.room FOR UPDATE SKIP LOCKED),
                 repeat AS MATERIALIZED (
                     SELECT c.call_id, c.status FROM rule_webhook_calls c
-                     WHERE c.webhook_id = w.webhook_id AND (c.attempts > 0) = true AND c.due_at <= now()
+                     WHERE c.webhook_id = w.webhook_id AND (c.retry_count > 0) = true AND c.due_at <= now()
                      ORDER BY c.due_at LIMIT least(w.repeats, w.room - (SELECT count(*) FROM fresh)) FOR UPDATE SKIP LOCKED)
                 SELECT * FROM fresh UNION ALL SELECT * FROM repeat) d
         ), claimed AS (

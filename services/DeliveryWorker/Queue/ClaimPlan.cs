@@ -55,7 +55,7 @@ internal sealed class ClaimPlan(Routes routes, CallQueue calls, EndpointStates s
         foreach (var share in shares)
         {
             var state = states.Of(share.Endpoint.Id);
-            state.Retries.Spend(byWebhook[share.Endpoint.Id].Count(call => call.Attempt > 1));
+            state.Retries.Spend(byWebhook[share.Endpoint.Id].Count(call => call.RetryCount > 0));
             state.Rate.GiveBack(share.Room - byWebhook[share.Endpoint.Id].Count());
         }
     }
