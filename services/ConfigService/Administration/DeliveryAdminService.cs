@@ -2,7 +2,6 @@ using Grpc.Core;
 using Npgsql;
 using RuleEngineNats.ConfigService.DeadLetters;
 using RuleEngineNats.ConfigService.Problems;
-using RuleEngineNats.ConfigService.Replays;
 using RuleEngineNats.Contracts.Administration;
 using Answer = RuleEngineNats.Contracts.Administration.Replay;
 

@@ -11,7 +11,7 @@ internal static class DiscardDeadLetters
             : CallIds.NotDead(id).ToResult();
 
     public static Task<IResult> HandleAllAsync(string webhook, HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
-        => RedriveDeadLetters.HandleAllAsync(webhook, request, rules, RunAllAsync, cancellationToken);
+        => RedriveDeadLetters.AnswerAsync(webhook, request, rules, RunAllAsync, cancellationToken);
 
     public static async Task<bool> RunAsync(NpgsqlDataSource rules, long callId, CancellationToken cancellationToken)
     {

@@ -17,9 +17,9 @@ internal static class RedriveDeadLetters
             : CallIds.NotDead(id).ToResult();
 
     public static Task<IResult> HandleAllAsync(string webhook, HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
-        => HandleAllAsync(webhook, request, rules, RunAllAsync, cancellationToken);
+        => AnswerAsync(webhook, request, rules, RunAllAsync, cancellationToken);
 
-    public static async Task<IResult> HandleAllAsync(
+    public static async Task<IResult> AnswerAsync(
         string webhook, HttpRequest request, NpgsqlDataSource rules, Func<NpgsqlDataSource, int, DeadLetterFilter, CancellationToken, Task<long>> run,
         CancellationToken cancellationToken)
     {

@@ -36,39 +36,39 @@ internal sealed class ReadStream(INatsJSStream stream, string filter, ReplayOpti
     public async Task<IReadOnlyList<INatsJSMsg<byte[]>>> ReadAsync(ulong from, ulong end, int most, CancellationToken cancellationToken)
     {
         var consumer = await ConsumerAsync(from, cancellationToken);
-        var messages = new List<INatsJSMsg<byte[]>>();
-        var whole = true;
-        most = (int)Math.Clamp(options.ReadAheadBytes / _meanBytes, 1, most);
-        if (_pending > 0)
+        if (_pending == 0)
         {
-            await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new NatsJSFetchOpts { MaxMsgs = most }, cancellationToken: cancellationToken))
-            {
-                var metadata = message.Metadata ?? throw new NatsJSException("a message without its place in a stream");
-                if (metadata.Sequence.Consumer != ++_delivered || metadata.Sequence.Stream > end)
-                {
-                    whole = metadata.Sequence.Stream <= end && metadata.Sequence.Consumer == _delivered;
-                    _pending = metadata.Sequence.Consumer == _delivered ? 0 : _pending;
-                    break;
-                }
-
-                _pending = metadata.NumPending;
-                _next = metadata.Sequence.Stream + 1;
-                messages.Add(message);
-            }
+            return [];
         }
 
-        if (messages.Count == 0 && _pending > 0)
+        var messages = new List<INatsJSMsg<byte[]>>();
+        most = (int)Math.Clamp(options.ReadAheadBytes / _meanBytes, 1, most);
+        await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new NatsJSFetchOpts { MaxMsgs = most }, cancellationToken: cancellationToken))
+        {
+            var metadata = message.Metadata ?? throw new NatsJSException("a message without its place in a stream");
+            if (metadata.Sequence.Consumer != _delivered + 1)
+            {
+                await CloseAsync(); // One was lost on the way: the next call opens another where this one ends.
+                break;
+            }
+
+            if (metadata.Sequence.Stream > end)
+            {
+                await CloseAsync();
+                return messages;
+            }
+
+            (_delivered, _pending, _next) = (metadata.Sequence.Consumer, metadata.NumPending, metadata.Sequence.Stream + 1);
+            messages.Add(message);
+        }
+
+        if (messages.Count == 0)
         {
             await CloseAsync();
             throw new NatsJSException($"{_pending} messages of stream {stream.Info.Config.Name} could not be read");
         }
 
         _usedAt = time.GetTimestamp();
-        if (!whole)
-        {
-            await CloseAsync();
-        }
-
         Measure(messages);
         return messages;
     }
@@ -86,7 +86,7 @@ internal sealed class ReadStream(INatsJSStream stream, string filter, ReplayOpti
         await CloseAsync();
         _consumer = await OpenAsync(
             stream, new() { DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence, OptStartSeq = from, FilterSubject = _filter }, cancellationToken);
-        (_next, _delivered, _pending) = (from, 0, _consumer.Info.NumPending);
+        (_next, _delivered, _pending, _usedAt) = (from, 0, _consumer.Info.NumPending, time.GetTimestamp());
         return _consumer;
     }
 

@@ -39,6 +39,10 @@ public sealed class ReplayOptions
     [Range(1, 1_000_000)]
     public int MaxDue { get; set; } = 5000;
 
+    /// <summary>Default 10 s: time for nats-server to answer, after which the replay says what it waits for and is begun again. Shorter than a batch takes would repeat that for ever.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.100", "00:05:00")]
+    public TimeSpan ServerTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Default 5 s: pause after nats-server or PostgreSQL could not be used.</summary>
     [Range(typeof(TimeSpan), "00:00:00.010", "00:10:00")]
     public TimeSpan RetryAfter { get; set; } = TimeSpan.FromSeconds(5);

@@ -49,6 +49,11 @@ internal sealed class RunReplay(
     {
         var pool = connections.Get(replay.Config);
         using var use = pool.Begin();
+        await InTimeAsync(async cancellationToken =>
+        {
+            await pool.WaitUntilHealthyAsync(cancellationToken);
+            return true;
+        }, lease.Token);
         var context = new NatsJSContext(pool.Next());
         var (endpoint, problem) = await FindAsync(replay.WebhookId, lease.Token);
         if (endpoint is null)
@@ -59,7 +64,7 @@ internal sealed class RunReplay(
         INatsJSStream stream;
         try
         {
-            stream = await context.GetStreamAsync(replay.Stream, cancellationToken: lease.Token);
+            stream = await InTimeAsync(async cancellationToken => await context.GetStreamAsync(replay.Stream, cancellationToken: cancellationToken), lease.Token);
         }
         catch (NatsJSApiException e) when (e.Error.Code == 404)
         {
@@ -71,7 +76,7 @@ internal sealed class RunReplay(
             return $"stream {replay.Stream} keeps no events that were consumed";
         }
 
-        replay = replay.Next is null ? await BeginAsync(replay, stream, lease.Token) : replay;
+        replay = replay.Next is null ? await InTimeAsync(cancellationToken => BeginAsync(replay, stream, cancellationToken), lease.Token) : replay;
         await using var source = new ReadStream(stream, endpoint.Filter!, options.Value, time);
         return await ReadAsync(replay, context, source, lease);
     }
@@ -89,7 +94,7 @@ internal sealed class RunReplay(
         var most = replay.Rate is { } rate ? (int)Math.Clamp(rate / StepsPerSecond, 1, options.Value.Batch) : options.Value.Batch;
         for (var next = replay.Next!.Value; next <= replay.End;)
         {
-            var read = await source.ReadAsync(next, replay.End, most, lease.Token);
+            var read = await InTimeAsync(cancellationToken => source.ReadAsync(next, replay.End, most, cancellationToken), lease.Token);
             var messages = replay.ToTime is { } until ? [.. read.TakeWhile(message => message.Metadata!.Value.Timestamp < until)] : read;
             if (messages.Count == 0)
             {
@@ -112,6 +117,21 @@ internal sealed class RunReplay(
         }
 
         return null;
+    }
+
+    // A server that is away may come back; whoever looks at the replay is told meanwhile.
+    private async Task<T> InTimeAsync<T>(Func<CancellationToken, Task<T>> work, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(options.Value.ServerTimeout);
+        try
+        {
+            return await work(limit.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"nats-server did not answer within {options.Value.ServerTimeout.TotalSeconds} s");
+        }
     }
 
     // What PostgreSQL will not take of an event is what it keeps of it for people.
@@ -142,7 +162,7 @@ internal sealed class RunReplay(
 
     private async Task FirstDeliveredAsync(NatsJSContext context, string stream, ulong sequence, CancellationToken cancellationToken)
     {
-        while (await SharedConsumer.GetAsync(context, stream, ConsumerNames.DeliveryWorker, cancellationToken) is { Info: { } info }
+        while (await InTimeAsync(limit => SharedConsumer.GetAsync(context, stream, ConsumerNames.DeliveryWorker, limit), cancellationToken) is { Info: { } info }
             && info.AckFloor.StreamSeq < sequence && info is not { NumPending: 0, NumAckPending: 0 })
         {
             await Task.Delay(LookEvery, time, cancellationToken);
