@@ -16,7 +16,7 @@ public sealed class ReplayTests
         Assert.Equal("requested|{WEBHOOKS}|2.5|f|{failed,missing}|0", await database.ScalarAsync<string>(
             "SELECT concat_ws('|', state, streams, rate, dry_run, status, enqueued) FROM rule_webhook_replays WHERE replay_id = $1 AND requested_by = session_user", id));
         var status = JsonDocument.Parse(await database.ScalarAsync<string>("SELECT rule_webhook_replay_status($1)::text", id)).RootElement;
-        Assert.Equal(("orders", 0, 0), (status.GetProperty("webhook_name").GetString(), status.GetProperty("progress_pct").GetInt32(), status.GetProperty("waiting").GetInt32()));
+        Assert.Equal(("orders", 0, 0), (status.GetProperty("webhook_name").GetString(), status.GetProperty("progress_pct").GetDouble(), status.GetProperty("waiting").GetInt32()));
         Assert.True(await database.ScalarAsync<bool>("SELECT rule_webhook_replay_cancel($1)", id));
         Assert.False(await database.ScalarAsync<bool>("SELECT rule_webhook_replay_cancel($1)", id));
         Assert.Equal("cancelled", await database.ScalarAsync<string>("SELECT state FROM rule_webhook_replays WHERE finished_at IS NOT NULL"));

@@ -112,11 +112,12 @@ internal sealed class ReplayRows(NpgsqlDataSource database)
         return await ReadStepAsync(command, cancellationToken);
     }
 
-    /// <summary>Goes on to the next stream; null when there is none, and the replay is done.</summary>
-    public async Task<Replay?> NextStreamAsync(Replay replay, CancellationToken cancellationToken)
+    /// <summary>Goes on to the next stream; null when there is none, and the replay is done, unless it is not held any more.</summary>
+    public async Task<(bool Held, Replay? Next)> NextStreamAsync(Replay replay, CancellationToken cancellationToken)
     {
         await using var command = Create(NextStreamSql, replay);
-        return await command.ExecuteScalarAsync(cancellationToken) is string stream ? replay with { Stream = stream, Next = null, End = 0 } : null;
+        var stream = await command.ExecuteScalarAsync(cancellationToken);
+        return (stream is not null, stream is string name ? replay with { Stream = name, Next = null, End = 0 } : null);
     }
 
     /// <summary>Gives a replay back, to be gone on with after a pause.</summary>

@@ -34,15 +34,23 @@ internal sealed class RunReplay(
     /// <exception cref="OperationCanceledException">The worker stops or the lease is lost.</exception>
     public async Task<string?> RunAsync(Replay replay, ReplayLease lease)
     {
-        for (Replay? current = replay; current is not null; current = await rows.NextStreamAsync(current, lease.Token))
+        while (true)
         {
-            if (await ReadAsync(current, lease) is { } problem)
+            if (await ReadAsync(replay, lease) is { } problem)
             {
                 return problem;
             }
-        }
 
-        return null;
+            var (held, next) = await rows.NextStreamAsync(replay, lease.Token);
+            if (held && next is null)
+            {
+                return null;
+            }
+
+            lease.Record(new(held, lease.Due));
+            lease.Token.ThrowIfCancellationRequested();
+            replay = next!;
+        }
     }
 
     private async Task<string?> ReadAsync(Replay replay, ReplayLease lease)
@@ -83,19 +91,19 @@ internal sealed class RunReplay(
 
     private async Task<Replay> BeginAsync(Replay replay, INatsJSStream stream, CancellationToken cancellationToken)
     {
+        // By the server's own clock and precision: the time that comes with a message is in milliseconds.
         var state = stream.Info.State;
-        var from = replay.FromTime is { } moment ? await ReadStream.FindAsync(stream, moment, cancellationToken) : replay.FromSequence ?? 1;
-        return await rows.BeginAsync(
-            replay, Math.Max(from, Math.Max(1, state.FirstSeq)), Math.Min(replay.ToSequence ?? state.LastSeq, state.LastSeq), cancellationToken);
+        var from = replay.FromTime is { } first ? await ReadStream.FindAsync(stream, first, cancellationToken) : replay.FromSequence ?? 1;
+        var end = replay.ToTime is { } until ? await ReadStream.FindAsync(stream, until, cancellationToken) - 1 : replay.ToSequence ?? state.LastSeq;
+        return await rows.BeginAsync(replay, Math.Max(from, Math.Max(1, state.FirstSeq)), Math.Min(end, state.LastSeq), cancellationToken);
     }
 
     private async Task<string?> ReadAsync(Replay replay, NatsJSContext context, ReadStream source, ReplayLease lease)
     {
-        var most = replay.Rate is { } rate ? (int)Math.Clamp(rate / StepsPerSecond, 1, options.Value.Batch) : options.Value.Batch;
+        var most = replay is { Rate: { } rate, DryRun: false } ? (int)Math.Clamp(rate / StepsPerSecond, 1, options.Value.Batch) : options.Value.Batch;
         for (var next = replay.Next!.Value; next <= replay.End;)
         {
-            var read = await InTimeAsync(cancellationToken => source.ReadAsync(next, replay.End, most, cancellationToken), lease.Token);
-            var messages = replay.ToTime is { } until ? [.. read.TakeWhile(message => message.Metadata!.Value.Timestamp < until)] : read;
+            var messages = await InTimeAsync(cancellationToken => source.ReadAsync(next, replay.End, most, cancellationToken), lease.Token);
             if (messages.Count == 0)
             {
                 break;

@@ -78,14 +78,12 @@ public sealed class ReplayTests
         await graph.DrainedAsync(60);
         graph.Receiver.Answer("/all", 200);
         await graph.PublishManyAsync("events.load", 50, "delivered_");
-        await graph.DrainedAsync(110);
-        await graph.ExecuteAsync("UPDATE rule_webhooks SET enabled = false");
         await graph.PublishManyAsync("events.load", 40, "cancelled_");
-        await graph.DrainedAsync(150);
-        await graph.ExecuteAsync("UPDATE rule_webhooks SET enabled = true");
-        // As after the time that the history is kept.
         await graph.PublishManyAsync("events.load", 30, "missing_");
         await graph.DrainedAsync(180);
+        // As if the webhook had been off, and as after the time that the history is kept. Some may have gone through the queue.
+        await graph.ExecuteAsync("DELETE FROM rule_webhook_calls WHERE event_id ~ '^(cancelled|missing)_'");
+        await graph.ExecuteAsync("UPDATE rule_webhook_call_history SET outcome = 'cancelled' WHERE event_id LIKE 'cancelled_%'");
         await graph.ExecuteAsync("DELETE FROM rule_webhook_call_history WHERE event_id LIKE 'missing_%'");
         var before = graph.Receiver.Requests.Count;
 
@@ -122,8 +120,9 @@ public sealed class ReplayTests
         await DeliveredAsync(graph);
         var enqueued = (await StatusAsync(graph, replay)).GetProperty("enqueued").GetInt32();
         // A later event is the only one that may still come.
-        await graph.PublishAsync("events.load", "{}", "later");
+        await graph.PublishAsync("events.load", "{}", "later", ("webhook-replay", "7"));
         await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Any(request => request.Id == "later"), "a later event has come");
+        Assert.DoesNotContain("webhook-replay", graph.Receiver.Requests.Single(request => request.Id == "later").Headers.Keys);
 
         var again = graph.Receiver.Requests.Where(request => request.Headers.ContainsKey("webhook-replay")).Select(request => request.At).Order().ToArray();
         Assert.Equal(enqueued, again.Length);
