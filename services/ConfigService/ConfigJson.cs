@@ -1,8 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RuleEngineNats.ConfigService.Connections;
+using RuleEngineNats.ConfigService.DeadLetters;
 using RuleEngineNats.ConfigService.Pool;
 using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.ConfigService.Replays;
 using RuleEngineNats.ConfigService.Secrets;
 using RuleEngineNats.ConfigService.Statistics;
 using RuleEngineNats.ConfigService.Streams;
@@ -41,4 +43,11 @@ namespace RuleEngineNats.ConfigService;
 [JsonSerializable(typeof(PublishFailures))]
 [JsonSerializable(typeof(DeliverySummary))]
 [JsonSerializable(typeof(PoolAnswer))]
+[JsonSerializable(typeof(DeadLetterPage))]
+[JsonSerializable(typeof(DeadLetterDetail))]
+[JsonSerializable(typeof(DeadLetterFilter))]
+[JsonSerializable(typeof(DeadLetterCount))]
+[JsonSerializable(typeof(Replay))]
+[JsonSerializable(typeof(ReplayPage))]
+[JsonSerializable(typeof(StartReplay.Request), TypeInfoPropertyName = "StartReplayRequest")]
 internal sealed partial class ConfigJson : JsonSerializerContext;

@@ -1,7 +1,10 @@
 using RuleEngineNats.ConfigService;
+using RuleEngineNats.ConfigService.Administration;
 using RuleEngineNats.ConfigService.Connections;
+using RuleEngineNats.ConfigService.DeadLetters;
 using RuleEngineNats.ConfigService.Pool;
 using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.ConfigService.Replays;
 using RuleEngineNats.ConfigService.Secrets;
 using RuleEngineNats.ConfigService.Statistics;
 using RuleEngineNats.ConfigService.Streams;
@@ -17,6 +20,7 @@ builder.AddMessaging();
 builder.AddApi();
 builder.AddStreamOwner();
 builder.AddSecrets();
+builder.AddAdministration();
 
 var app = builder.Build();
 app.UseProblems();
@@ -30,5 +34,8 @@ api.MapConnections();
 api.MapStreams();
 api.MapStatistics();
 api.MapPool();
+api.MapDeadLetters();
+api.MapReplays();
+app.MapAdministration();
 
 await app.RunAsync();

@@ -17,4 +17,7 @@ public static class WebhookHeaders
 
     /// <summary>Stripe's: <c>t=</c> the timestamp, <c>,v1=</c> and the hex of the HMAC-SHA256 over <c>timestamp.body</c>.</summary>
     public const string StripeSignature = "Stripe-Signature";
+
+    /// <summary>The id of the replay that a delivery is part of; not of Standard Webhooks, and only on such deliveries.</summary>
+    public const string Replay = "webhook-replay";
 }

@@ -7,6 +7,7 @@ using RuleEngineNats.DeliveryWorker.Health;
 using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Ordering;
 using RuleEngineNats.DeliveryWorker.Queue;
+using RuleEngineNats.DeliveryWorker.Replays;
 using RuleEngineNats.DeliveryWorker.Routing;
 using RuleEngineNats.Messaging;
 
@@ -51,6 +52,7 @@ internal static class DeliveryServices
         services.AddSingleton(Hosting.Pumps);
         services.AddHostedService(static provider => provider.GetRequiredService<StreamPumps>());
         AddHosted<QueuePump>(services);
+        services.AddReplays();
         services.AddHealthChecks()
             .AddCheck<StreamsCheck>("streams", tags: ["ready"])
             .AddCheck<QueueCheck>("queue", tags: ["ready"]);

@@ -360,6 +360,7 @@ BEGIN
     GET DIAGNOSTICS v_keys = ROW_COUNT;
     -- Every worker process has a row of its own: those that stopped or died long ago tell nobody anything.
     DELETE FROM rule_nats_consumer_stats s WHERE s.last_active_at < now() - interval '7 days';
+    DELETE FROM rule_webhook_replays r WHERE r.finished_at < now() - interval '30 days';
 
     -- Webhook by webhook, along the index that begins with it: what is old lies at its end, however much is not.
     FOR v_webhook, v_before IN
@@ -404,4 +405,4 @@ BEGIN
                               'more', greatest(v_calls, v_attempts, v_keys) >= p_limit);
 END $$;
 COMMENT ON FUNCTION rule_webhook_purge_expired(integer) IS
-'Deletes at most p_limit (1 to 5,000) of each: finished calls and attempts older than their webhook''s retain_for, and message keys whose time is over; also the statistics of workers that have not reported for 7 days. Returns {calls, attempts, keys, more}; call it again while more is true. CdcRelay does so every minute. Calls that are not finished, and their attempts, stay.';
+'Deletes at most p_limit (1 to 5,000) of each: finished calls and attempts older than their webhook''s retain_for, and message keys whose time is over; also the statistics of workers that have not reported for 7 days, and replays that ended 30 days ago. Returns {calls, attempts, keys, more}; call it again while more is true. CdcRelay does so every minute. Calls that are not finished, and their attempts, stay.';

@@ -98,7 +98,13 @@ BEGIN
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_health'),
             ('rule_stats rule_admin', 'SELECT ON rule_webhook_health, webhook_delivery_health'),
             ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_close_circuit'),
-            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_matches')
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_matches'),
+            ('rule_stats rule_admin', 'SELECT ON rule_webhook_dead_letters, rule_webhook_replays'),
+            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_webhook_replay_status'),
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_dead_letter, rule_webhook_dead_letter_list, rule_webhook_redrive, rule_webhook_redrive_all,
+                rule_webhook_discard, rule_webhook_discard_all, rule_webhook_replay, rule_webhook_replay_cancel'),
+            ('rule_worker', 'SELECT, UPDATE ON rule_webhook_replays'),
+            ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_replay_open, rule_webhook_outcomes')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP

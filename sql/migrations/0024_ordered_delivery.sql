@@ -18,5 +18,6 @@ COMMENT ON COLUMN rule_webhook_calls.order_no IS 'Its place among those of its k
 COMMENT ON COLUMN rule_webhook_calls.order_xid IS 'The transaction that queued it: an earlier one that is still open may queue before it.';
 
 CREATE INDEX IF NOT EXISTS idx_webhook_calls_ordered ON rule_webhook_calls (webhook_id, order_key, order_no) WHERE order_key IS NOT NULL AND status <> 'success';
--- What is due for one endpoint, first attempts before repeats: a claim takes from each endpoint what that endpoint may have.
-CREATE INDEX IF NOT EXISTS idx_webhook_calls_due_of_webhook ON rule_webhook_calls (webhook_id, (attempts > 0), due_at) WHERE due_at IS NOT NULL AND order_key IS NULL;
+-- What is due for one endpoint, first attempts before repeats: a claim takes from each endpoint what that endpoint may have. A call that is begun anew is a
+-- first attempt again, however many were made before: retry_count says so, attempts does not.
+CREATE INDEX IF NOT EXISTS idx_webhook_calls_due_of_webhook ON rule_webhook_calls (webhook_id, (retry_count > 0), due_at) WHERE due_at IS NOT NULL AND order_key IS NULL;

@@ -10,6 +10,9 @@ public sealed class OpenApiTests(RunningService service)
     private static readonly string[] Routes =
     [
         "get /api/v1/connections", "get /api/v1/connections/{name}", "get /api/v1/connections/{name}/health", "put /api/v1/connections/{name}",
+        "get /api/v1/dead-letters", "get /api/v1/dead-letters/{callId}", "delete /api/v1/dead-letters/{callId}", "post /api/v1/dead-letters/{callId}/redrive",
+        "post /api/v1/webhooks/{webhook}/dead-letters/redrive", "post /api/v1/webhooks/{webhook}/dead-letters/discard",
+        "post /api/v1/webhooks/{webhook}/replays", "get /api/v1/replays", "get /api/v1/replays/{id}", "post /api/v1/replays/{id}/cancel",
         "get /api/v1/delivery-statistics", "get /api/v1/pool",
         "get /api/v1/publish-statistics", "get /api/v1/publish-statistics/failures", "get /api/v1/publish-statistics/latencies",
         "get /api/v1/publish-statistics/webhooks",

@@ -106,6 +106,19 @@ public sealed class RunningService : IAsyncLifetime
         return (answer.Number("id"), name, answer.Text("signingSecret"));
     }
 
+    /// <summary>Calls of a webhook that were given up in January 2030, with one attempt on record each.</summary>
+    public async Task<long[]> FailAsync(int webhookId, int count)
+        => await ScalarAsync<long[]>("""
+            WITH failed AS (
+                INSERT INTO rule_webhook_calls (webhook_id, payload, subject, status, attempts, response_status, error_message, completed_at)
+                SELECT $1, jsonb_build_object('n', n), 'events.a', 'failed', 3, 500, 'Max retries exceeded: HTTP 500', '2030-01-01T12:00:00Z' FROM generate_series(1, $2) n
+                RETURNING call_id, event_id),
+            attempt AS (
+                INSERT INTO rule_webhook_call_history (call_id, event_id, webhook_id, attempt_number, outcome, response_status)
+                SELECT call_id, event_id, $1, 3, 'failed', 500 FROM failed)
+            SELECT array_agg(call_id ORDER BY call_id) FROM failed
+            """, webhookId, count);
+
     public async Task<T> ScalarAsync<T>(string sql, params object[] parameters)
     {
         await using var command = Rules.CreateCommand(sql);

@@ -117,6 +117,7 @@ internal sealed class RequestBody<T>(T value)
         var list when list == typeof(string[]) => "an array of strings",
         var list when list == typeof(int[]) => "an array of integers",
         var text when text == typeof(string) => "a string",
+        var time when time == typeof(DateTimeOffset) => "a time as RFC 3339 has it",
         _ => "an object of strings",
     };
 

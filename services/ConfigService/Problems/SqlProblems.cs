@@ -41,6 +41,10 @@ internal static class SqlProblems
             && ConfigJson.Default.DeliverySettings.Properties.Any(property => property.Name == name)
             ? name : null;
 
+    // An argument of a function is the field of that name here.
+    private static string? Argument(string message)
+        => message.StartsWith("p_", StringComparison.Ordinal) && message.IndexOf(": ", StringComparison.Ordinal) is var end and > 2 ? DeliverySettings.ToCamelCase(message[2..end]) : null;
+
     // The messages of the validation functions begin with what they are about.
     private static Problem Invalid(string message)
     {
@@ -49,6 +53,7 @@ internal static class SqlProblems
             _ when message.StartsWith("subject: ", StringComparison.Ordinal) => ("invalid_subject", "subject"),
             _ when message.StartsWith("url_not_allowed: ", StringComparison.Ordinal) => ("url_not_allowed", "url"),
             _ when message.StartsWith("headers", StringComparison.Ordinal) => ("invalid_header", "headers"),
+            _ when Argument(message) is { } argument => ("invalid_value", argument),
             _ when Setting(message) is { } setting => ("invalid_value", setting),
             _ => ("invalid_value", string.Empty),
         };

@@ -3,6 +3,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Ordering;
+using RuleEngineNats.DeliveryWorker.Replays;
 using RuleEngineNats.DeliveryWorker.Routing;
 
 namespace RuleEngineNats.DeliveryWorker.Queue;
@@ -41,8 +42,8 @@ internal sealed class ClaimCalls(NpgsqlDataSource database)
               FROM ordered o WHERE o.webhook_id IS NOT NULL
         )
         SELECT o.webhook_id, false FROM outstanding o
-         WHERE EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.attempts > 0) = false AND c.due_at <= now() AND c.order_key IS NULL)
-            OR EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.attempts > 0) = true AND c.due_at <= now() AND c.order_key IS NULL)
+         WHERE EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.retry_count > 0) = false AND c.due_at <= now() AND c.order_key IS NULL)
+            OR EXISTS (SELECT FROM rule_webhook_calls c WHERE c.webhook_id = o.webhook_id AND (c.retry_count > 0) = true AND c.due_at <= now() AND c.order_key IS NULL)
         UNION ALL
         SELECT o.webhook_id, true FROM ordered o WHERE o.webhook_id IS NOT NULL
         """;
@@ -62,7 +63,7 @@ internal sealed class ClaimCalls(NpgsqlDataSource database)
         SELECT call_id, webhook_id, retry_count, attempts, event_id, subject, trace_parent,
                CASE WHEN rule_execution_id IS NULL THEN request_headers
                     ELSE coalesce(request_headers, '{}') || jsonb_build_object('ce-ruleexecutionid', rule_execution_id::text) END::text,
-               coalesce(body, convert_to(payload::text, 'UTF8')), order_key IS NOT NULL
+               coalesce(body, convert_to(payload::text, 'UTF8')), order_key IS NOT NULL, replay_id
           FROM claimed ORDER BY call_id
         """;
 
@@ -73,11 +74,11 @@ internal sealed class ClaimCalls(NpgsqlDataSource database)
             SELECT d.call_id, d.status FROM unnest($3::int[], $4::int[], $5::int[]) AS w(webhook_id, room, repeats) CROSS JOIN LATERAL (
                 WITH fresh AS MATERIALIZED (
                     SELECT c.call_id, c.status FROM rule_webhook_calls c
-                     WHERE c.webhook_id = w.webhook_id AND (c.attempts > 0) = false AND c.due_at <= now() AND c.order_key IS NULL
+                     WHERE c.webhook_id = w.webhook_id AND (c.retry_count > 0) = false AND c.due_at <= now() AND c.order_key IS NULL
                      ORDER BY c.due_at LIMIT w.room FOR UPDATE SKIP LOCKED),
                 repeat AS MATERIALIZED (
                     SELECT c.call_id, c.status FROM rule_webhook_calls c
-                     WHERE c.webhook_id = w.webhook_id AND (c.attempts > 0) = true AND c.due_at <= now() AND c.order_key IS NULL
+                     WHERE c.webhook_id = w.webhook_id AND (c.retry_count > 0) = true AND c.due_at <= now() AND c.order_key IS NULL
                      ORDER BY c.due_at LIMIT least(w.repeats, w.room - (SELECT count(*) FROM fresh)) FOR UPDATE SKIP LOCKED)
                 SELECT * FROM fresh UNION ALL SELECT * FROM repeat) d
         ),
@@ -177,7 +178,7 @@ internal sealed class ClaimCalls(NpgsqlDataSource database)
                 CallId = callId,
                 Subject = Text(reader, 5),
                 TraceParent = Text(reader, 6),
-                Headers = EndpointHeaders.OfEvent(Text(reader, 7)),
+                Headers = ReplayHeader.Add(EndpointHeaders.OfEvent(Text(reader, 7)), reader.IsDBNull(10) ? null : reader.GetInt64(10)),
             };
             calls.Add(new(callId, reader.GetInt32(1), reader.GetInt32(2), reader.GetInt32(3), outgoing, reader.GetBoolean(9)));
         }

@@ -58,7 +58,7 @@ internal sealed class ClaimPlan(Routes routes, ClaimCalls calls, EndpointStates 
         {
             var state = states.Of(share.Endpoint.Id);
             var had = byWebhook[(share.Endpoint.Id, share.Ordered)];
-            state.Retries.Spend(had.Count(call => call.Attempt > 1));
+            state.Retries.Spend(had.Count(call => call.RetryCount > 0));
             state.Rate.GiveBack(share.Room - had.Count());
         }
     }

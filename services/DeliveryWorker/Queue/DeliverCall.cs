@@ -29,7 +29,7 @@ internal sealed class DeliverCall(
             return;
         }
 
-        var place = await states.EnterAsync(endpoint, first: call.Attempt == 1, drain.Abort);
+        var place = await states.EnterAsync(endpoint, first: call.RetryCount == 0, drain.Abort);
         if (Stopwatch.GetElapsedTime(call.Since) > options.Value.Lease - options.Value.MaxTimeout)
         {
             // It waited so long for its place that the request could outlast the lease.

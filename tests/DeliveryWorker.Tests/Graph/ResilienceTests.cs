@@ -80,7 +80,7 @@ public sealed class ResilienceTests
 
         graph.Receiver.Answer("/slow", 200);
         await worker.RestartAsync();
-        await graph.SettledAsync(Events, TimeSpan.FromSeconds(120));
+        await graph.DrainedAsync(Events, TimeSpan.FromSeconds(120));
 
         Assert.Equal(Events, graph.Receiver.Requests.Count);
         Assert.Equal(Events, graph.Receiver.Requests.DistinctBy(request => request.Id).Count());
