@@ -13,7 +13,7 @@ internal delegate Task HandleMessage(INatsJSMsg<byte[]> message, string stream, 
 /// <summary>What the pumps of one consumer do.</summary>
 /// <param name="Definition">The durable on the server.</param>
 /// <param name="HandleAsync">Where messages go.</param>
-/// <param name="Concurrency">Messages of one stream in work at once, which is also what is fetched ahead.</param>
+/// <param name="Concurrency">Messages of one stream in work at once.</param>
 /// <param name="ProgressEvery">How often progress is reported for a message in work.</param>
 /// <param name="Redelivery">When a message that failed comes again.</param>
 internal sealed record PumpWork(ConsumerConfig Definition, HandleMessage HandleAsync, int Concurrency, TimeSpan ProgressEvery, RedeliveryRule Redelivery);

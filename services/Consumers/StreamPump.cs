@@ -6,8 +6,8 @@ using NATS.Client.JetStream;
 namespace RuleEngineNats.Consumers;
 
 /// <summary>
-/// Takes one stream's messages to the consumer. It asks the server for as many as can start at once and for no more, so nothing ages in a buffer here
-/// while another worker is idle; what is in work is reported as such. A message is acknowledged when the consumer returns, and the acknowledgement is
+/// Takes one stream's messages to the consumer. It asks the server for as many as can start at once and for a few that follow them (half as many, at most
+/// 32: without them the places were empty for a fifth of the time), so little ages in a buffer here while another worker is idle; all of it is reported as in work. A message is acknowledged when the consumer returns, and the acknowledgement is
 /// itself acknowledged.
 /// </summary>
 internal sealed partial class StreamPump(
@@ -19,7 +19,8 @@ internal sealed partial class StreamPump(
     private static readonly TimeSpan ClockDifference = TimeSpan.FromSeconds(5);
     private const int AckAttempts = 3;
 
-    private readonly SemaphoreSlim _slots = new(work.Concurrency);
+    private readonly SemaphoreSlim _slots = new(work.Concurrency + Ahead(work));
+    private readonly SemaphoreSlim _places = new(work.Concurrency);
     private readonly ConcurrentDictionary<ulong, InWork> _inWork = new();
     private CancellationTokenSource _pulling = new();
     private long _lastKey;
@@ -43,6 +44,7 @@ internal sealed partial class StreamPump(
     public void Dispose()
     {
         _slots.Dispose();
+        _places.Dispose();
         _pulling.Dispose();
     }
 
@@ -192,6 +194,8 @@ internal sealed partial class StreamPump(
         }
     }
 
+    private static int Ahead(PumpWork work) => Math.Min(32, work.Concurrency / 2);
+
     private async Task RefreshAsync(INatsJSConsumer consumer, CancellationToken cancellationToken)
     {
         await consumer.RefreshAsync(cancellationToken);
@@ -226,9 +230,13 @@ internal sealed partial class StreamPump(
 
     private async Task HandleAsync(ulong key, InWork item)
     {
-        var began = time.GetTimestamp();
+        var placed = false;
         try
         {
+            // What has not begun when a stop is asked for is given back.
+            await _places.WaitAsync(drain.Stop);
+            placed = true;
+            var began = time.GetTimestamp();
             var delivery = item.Message.Metadata?.NumDelivered ?? 1;
             Count.Delivered(again: delivery > 1);
             work.Redelivery.ThrowIfSpent(delivery);
@@ -238,10 +246,15 @@ internal sealed partial class StreamPump(
         }
         catch (Exception e)
         {
-            await GiveBackAsync(item.Message, e);
+            await GiveBackAsync(item.Message, e, atOnce: !placed || drain.Abort.IsCancellationRequested);
         }
         finally
         {
+            if (placed)
+            {
+                _places.Release();
+            }
+
             _inWork.TryRemove(key, out _);
             _slots.Release();
             item.Finished.TrySetResult();
@@ -272,15 +285,14 @@ internal sealed partial class StreamPump(
         }
     }
 
-    private async Task GiveBackAsync(INatsJSMsg<byte[]> message, Exception reason)
+    private async Task GiveBackAsync(INatsJSMsg<byte[]> message, Exception reason, bool atOnce)
     {
-        var stopping = drain.Abort.IsCancellationRequested;
-        var pause = stopping ? TimeSpan.Zero : work.Redelivery.After(message.Metadata?.NumDelivered ?? 1, reason);
+        var pause = atOnce ? TimeSpan.Zero : work.Redelivery.After(message.Metadata?.NumDelivered ?? 1, reason);
         if (pause is null)
         {
             LogGivenUp(work.Definition.Name, stream, message.Metadata?.Sequence.Stream, message.Metadata?.NumDelivered, reason.Message);
         }
-        else if (!stopping)
+        else if (!atOnce)
         {
             LogGivenBack(stream, message.Metadata?.Sequence.Stream, reason.Message);
         }

@@ -9,7 +9,7 @@ public sealed class DeliveryOptions
     public const string Section = "Delivery";
 
     /// <summary>
-    /// Default 64: events of one stream in work at once, which is also what is fetched ahead. More hides slower endpoints and raises what is sent again
+    /// Default 64: events of one stream in work at once; half as many, at most 32, are fetched ahead. More hides slower endpoints and raises what is sent again
     /// after a crash; the shared consumer lets 256 be unacknowledged over all workers.
     /// </summary>
     [Range(1, 256)]

@@ -84,7 +84,10 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
             ["Delivery__Concurrency"] = Concurrency.ToString(CultureInfo.InvariantCulture),
             ["Logging__LogLevel__Default"] = "Warning",
         });
-        return new(postgres, nats, connection, database, worker, receiver, port);
+        var benchmarks = new DeliveryBenchmarks(postgres, nats, connection, database, worker, receiver, port);
+        // A worker compiles its way of an event a second time after some ten thousand of them; the bare loop's is shorter and done sooner.
+        await benchmarks.OursAsync(TimeSpan.FromSeconds(15), _ => "events.one");
+        return benchmarks;
     }
 
     public IEnumerable<Row> Rows() =>
@@ -114,7 +117,7 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
         _worker.Resume();
         while ((await _jetStream.GetConsumerAsync(Stream, Consumer)).Info is not { NumPending: 0, NumAckPending: 0 })
         {
-            await Task.Delay(5);
+            await Task.Delay(25);
         }
 
         var run = Run.Of(count, clock.Elapsed, []);

@@ -17,13 +17,15 @@ internal static class AttemptBatch
         CallRows.AddEnded(batch, [.. records.Where(record => record.Change is CallChange.Succeed or CallChange.Fail)]);
         HistoryRows.Add(batch, [.. records.Where(record => record.Attempt is not null)]);
         var news = EndpointNews.Of(records, circuits);
+        EndpointNews.Add(batch, news);
+        // The statements are few and the connection is kept: after the first time nothing is parsed or planned, nor asked for.
+        await batch.PrepareAsync(cancellationToken);
         if (news.Count == 0)
         {
             await batch.ExecuteNonQueryAsync(cancellationToken);
             return;
         }
 
-        EndpointNews.Add(batch, news);
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {

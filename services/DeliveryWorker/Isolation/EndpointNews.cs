@@ -38,6 +38,11 @@ internal sealed record EndpointNews(int WebhookId, bool Succeeded, int Failures,
 
     public static void Add(NpgsqlBatch batch, IReadOnlyList<EndpointNews> news)
     {
+        if (news.Count == 0)
+        {
+            return;
+        }
+
         var command = new NpgsqlBatchCommand(Sql);
         command.Add(NpgsqlDbType.Integer, news, one => one.WebhookId);
         command.Add(NpgsqlDbType.Boolean, news, one => one.Succeeded);
