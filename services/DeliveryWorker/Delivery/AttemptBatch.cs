@@ -18,7 +18,7 @@ internal static class AttemptBatch
         HistoryRows.Add(batch, [.. records.Where(record => record.Attempt is not null)]);
         var news = EndpointNews.Of(records, circuits);
         EndpointNews.Add(batch, news);
-        // The statements are few and the connection is kept: after the first time nothing is parsed or planned, nor asked for.
+        // The statements are few and connections are pooled: after the first time on each nothing is parsed or planned, nor asked for.
         await batch.PrepareAsync(cancellationToken);
         if (news.Count == 0)
         {

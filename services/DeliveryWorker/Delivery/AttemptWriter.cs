@@ -8,15 +8,13 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 /// <summary>
 /// Makes attempts durable. While one transaction commits, what comes in forms the next, so a single delivery waits for one commit and a thousand
 /// at once share a few. An attempt that cannot be written for want of PostgreSQL waits for it: its event stays unacknowledged and in progress.
-/// It keeps a connection of its own: where PostgreSQL has fewer than all workers together want, one that has events can record them.
+/// It keeps no connection to itself: where PostgreSQL has fewer than all workers together want, one is enough for all that a worker does.
 /// </summary>
 internal sealed partial class AttemptWriter(
     NpgsqlDataSource database, Circuits circuits, IOptions<DeliveryOptions> options, TimeProvider time, ILogger<AttemptWriter> logger) : BackgroundService
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
-
-    private NpgsqlConnection? _connection;
 
     /// <summary>Whether attempts can be recorded; while they cannot, no event should be taken.</summary>
     public bool IsConnected { get; private set; }
@@ -42,7 +40,6 @@ internal sealed partial class AttemptWriter(
         }
 
         await base.StopAsync(cancellationToken);
-        await CloseAsync();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -83,26 +80,17 @@ internal sealed partial class AttemptWriter(
         {
             try
             {
-                _connection ??= await database.OpenConnectionAsync(cancellationToken);
-                await write(_connection);
+                await using var connection = await database.OpenConnectionAsync(cancellationToken);
+                await write(connection);
                 IsConnected = true;
                 return;
             }
             catch (Exception e) when ((e is NpgsqlException or TimeoutException or IOException) && !(e is PostgresException refused && IsAboutContent(refused)))
             {
                 IsConnected = false;
-                await CloseAsync();
                 LogUnavailable(waiting, pause.TotalMilliseconds, e.Message);
                 await Task.Delay(pause, time, cancellationToken);
             }
-        }
-    }
-
-    private async Task CloseAsync()
-    {
-        if (Interlocked.Exchange(ref _connection, null) is { } connection)
-        {
-            await connection.DisposeAsync();
         }
     }
 

@@ -15,18 +15,18 @@ public sealed class ManyWorkersTests
         await using var postgres = await PostgresServer.StartPrivateAsync(["max_connections=40", "log_min_messages=fatal"]);
         await using var graph = await DeliveryGraph.StartAsync(postgres);
         await graph.RegisterAsync("all", "events.>", "/all", timeoutMs: 20_000, settings: """{"max_concurrency": 5}""");
-        await graph.PublishManyAsync("events.x", Events, "1_");
         NpgsqlConnection.ClearAllPools(); // The test's own would be missing to the workers.
 
-        // Each of them wants three connections and more: one to listen, one to record with, others for the queue.
-        var workers = new List<ServiceProcess>();
-        for (var number = 0; number < Processes; number++)
-        {
-            workers.Add(await graph.StartWorkerAsync(waitUntilReady: false, settings: [("Delivery__Concurrency", "5"), ("Delivery__QueueConcurrency", "5")]));
-        }
-
-        await graph.SettledAsync(Events, TimeSpan.FromMinutes(4));
-        Assert.Contains(workers, worker => worker.Output.Contains("53300", StringComparison.Ordinal));
+        // Sixty connections are wanted and forty are there.
+        var workers = await Task.WhenAll(Enumerable.Range(0, Processes).Select(_ => graph.StartWorkerAsync(waitUntilReady: false, settings:
+        [
+            ("ConnectionStrings__rules", graph.ConnectionString + ";Maximum Pool Size=3"), ("Delivery__Concurrency", "5"), ("Delivery__QueueConcurrency", "5"),
+            ("Logging__LogLevel__Default", "Warning"),
+        ])));
+        await Wait.UntilAsync(() => workers.Count(worker => worker.Output.Contains("53300", StringComparison.Ordinal)) > Processes / 4, "some of them are refused a connection");
+        await Wait.UntilAsync(async () => (await graph.ConsumerAsync()).NumWaiting >= Processes / 2, "half of them pull from the one durable", TimeSpan.FromMinutes(2));
+        await graph.PublishManyAsync("events.x", Events, "1_");
+        await graph.SettledAsync(Events, TimeSpan.FromMinutes(3));
         await Task.WhenAll(workers.Select(worker => worker.TerminateAsync()));
 
         // What was left to the queue has fewer to share it with now.
