@@ -170,6 +170,25 @@ public sealed class EtiquetteTests
             """, $"127.0.0.1:{graph.Receiver.Port}"));
     }
 
+    [Fact]
+    public async Task A_backlog_over_the_threshold_is_an_event_when_it_begins_and_when_it_ends()
+    {
+        await using var graph = await DeliveryGraph.StartAsync();
+        var webhook = await graph.RegisterAsync("behind", null, "/behind", settings: """{"backlog_threshold": 5}""");
+        await graph.ExecuteAsync("SELECT rule_webhook_enqueue($1, '{}', NULL, now() + interval '1 hour') FROM generate_series(1, 6)", webhook.Id);
+        await graph.StartWorkerAsync();
+        await Wait.UntilAsync(async () => await graph.CountAsync("SELECT count(*) FROM webhook_delivery_health WHERE waiting = 6") == 1, "six wait");
+        await Wait.UntilAsync(async () => await graph.CountAsync("SELECT count(*) FROM rule_nats_publish_history WHERE subject = 'events.webhooks.backlog'") == 1, "the worker says so");
+
+        await graph.ExecuteAsync("UPDATE rule_webhook_calls SET scheduled_at = now()");
+        await graph.Receiver.WaitForAsync(receiver => receiver.Requests.Count == 6, "all are made");
+        await Wait.UntilAsync(async () => await graph.CountAsync("SELECT count(*) FROM rule_nats_publish_history WHERE subject = 'events.webhooks.backlog'") == 2, "and says that it is over");
+
+        Assert.Equal("true:6:behind,false:0:behind", await graph.ScalarAsync("""
+            SELECT string_agg(concat_ws(':', payload #>> '{data,above}', payload #>> '{data,waiting}', payload #>> '{data,webhook_name}'), ',' ORDER BY publish_id) FROM rule_nats_publish_history
+            """));
+    }
+
     private static Task Answer(HttpContext context, int status, string? retryAfter)
     {
         context.Response.StatusCode = status;
