@@ -94,7 +94,7 @@ BEGIN
             ('rule_stats rule_admin', 'SELECT ON rule_nats_service_reports'),
             ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_nats_stats, rule_nats_config_info, rule_nats_health_check, rule_nats_test_connection,
                 rule_nats_service_states, rule_nats_webhooks_list, rule_webhook_list, rule_webhook_get, rule_webhook_settings, rule_webhook_settings_of'),
-            ('rule_relay rule_worker rule_admin', 'EXECUTE ON FUNCTION rule_webhook_settings_of, rule_webhook_retry_delays'),
+            ('rule_relay rule_worker rule_admin', 'EXECUTE ON FUNCTION rule_webhook_settings_of, rule_webhook_retry_delays, rule_webhook_retry_delay'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_health'),
             ('rule_stats rule_admin', 'SELECT ON rule_webhook_health, webhook_delivery_health'),
             ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_close_circuit'),

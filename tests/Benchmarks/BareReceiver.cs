@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace RuleEngineNats.Benchmarks;
 
-/// <summary>An endpoint in a process of its own that reads what comes and answers 204.</summary>
+/// <summary>An endpoint in a process of its own that reads what comes and answers 204; at /slow after 29 s, at /wrong with 500.</summary>
 internal static class BareReceiver
 {
     public static async Task RunAsync(int port)
@@ -18,7 +18,12 @@ internal static class BareReceiver
         app.Run(async context =>
         {
             await context.Request.Body.CopyToAsync(Stream.Null);
-            context.Response.StatusCode = StatusCodes.Status204NoContent;
+            if (context.Request.Path == "/slow")
+            {
+                await Task.Delay(TimeSpan.FromSeconds(29), context.RequestAborted);
+            }
+
+            context.Response.StatusCode = context.Request.Path == "/wrong" ? StatusCodes.Status500InternalServerError : StatusCodes.Status204NoContent;
         });
         await app.RunAsync();
     }

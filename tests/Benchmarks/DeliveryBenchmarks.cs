@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using NATS.Client.Core;
 using NATS.Client.JetStream;
 using NATS.Client.JetStream.Models;
@@ -19,6 +21,10 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
     private const string Consumer = "delivery-worker";
     private const int Concurrency = 64;
     private const int Webhooks = 1000;
+    private const int Healthy = 50;
+
+    // What connects is never accepted, and never answered.
+    private static readonly TcpListener Hole = new(IPAddress.Loopback, 0);
 
     private static readonly byte[] Body = System.Text.Encoding.UTF8.GetBytes($$"""{"data":"{{new string('x', 1013)}}"}""");
 
@@ -70,9 +76,32 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
         }
 
         await using (var command = database.CreateCommand($$"""
-            UPDATE rule_webhooks SET publish_mode = 'nats', max_concurrency = {{Concurrency}};
+            UPDATE rule_webhooks SET max_concurrency = {{Concurrency}};
             CREATE TABLE bench_attempts (LIKE rule_webhook_call_history INCLUDING ALL)
             """))
+        {
+            await command.ExecuteNonQueryAsync();
+        }
+
+        await using (var command = database.CreateCommand("""
+            SELECT rule_webhook_register('healthy' || n, $1 || '/healthy', p_enable_nats => true, p_nats_subject => 'events.healthy.' || n) FROM generate_series(1, $2) n;
+            """))
+        {
+            command.Parameters.Add(new() { Value = $"http://127.0.0.1:{port}" });
+            command.Parameters.Add(new() { Value = Healthy });
+            await command.ExecuteNonQueryAsync();
+        }
+
+        Hole.Start();
+        foreach (var (name, url) in new[] { ("hole", Hole.LocalEndpoint.ToString()!), ("slow", $"127.0.0.1:{port}/slow"), ("wrong", $"127.0.0.1:{port}/wrong") })
+        {
+            await using var command = database.CreateCommand("SELECT rule_webhook_register($1, 'http://' || $2, p_timeout_ms => 30000, p_enable_nats => true, p_nats_subject => 'events.bad.' || $1)");
+            command.Parameters.Add(new() { Value = name });
+            command.Parameters.Add(new() { Value = url });
+            await command.ExecuteNonQueryAsync();
+        }
+
+        await using (var command = database.CreateCommand("UPDATE rule_webhooks SET publish_mode = 'nats'"))
         {
             await command.ExecuteNonQueryAsync();
         }
@@ -95,6 +124,7 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
         new("delivery, one webhook, 1 KiB", 0.7, time => OursAsync(time, _ => "events.one"), BareAsync),
         new("delivery beside POSTs alone", null, time => OursAsync(time, _ => "events.one"), time => _bare.PostAsync(time, Body)),
         new("delivery, 1,000 webhooks on 1,000 subjects, beside one webhook", 0.9, time => OursAsync(time, n => $"events.many.{1 + (n % Webhooks)}"), time => OursAsync(time, _ => "events.one")),
+        new("delivery to 50 healthy endpoints beside a black hole, one at 29 s and one always 500", 0.95, time => HealthyAsync(time, beside: true), time => HealthyAsync(time, beside: false)),
     ];
 
     public async ValueTask DisposeAsync()
@@ -115,20 +145,51 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
         await PublishAsync(count, subject);
         var clock = Stopwatch.StartNew();
         _worker.Resume();
-        while ((await _jetStream.GetConsumerAsync(Stream, Consumer)).Info is not { NumPending: 0, NumAckPending: 0 })
-        {
-            await Task.Delay(25);
-        }
-
+        await WaitAsync("SELECT 0");
         var run = Run.Of(count, clock.Elapsed, []);
-        await using var command = _database.CreateCommand("SELECT count(*) FROM rule_webhook_calls");
-        if ((long)(await command.ExecuteScalarAsync())! is > 0 and var calls)
+        if (await CountAsync("SELECT count(*) FROM rule_webhook_calls") is > 0 and var calls)
         {
             throw new InvalidOperationException($"{calls} events were left to the queue");
         }
 
         _perSecond = run.PerSecond;
         return run;
+    }
+
+    // The bad three have 5,700 events parked and as many in flight as they can when it begins, or nothing at all.
+    private async Task<Run> HealthyAsync(TimeSpan time, bool beside)
+    {
+        if (beside)
+        {
+            await PublishAsync(5700, n => n < 5000 ? "events.bad.hole" : n < 5200 ? "events.bad.slow" : "events.bad.wrong");
+            await WaitAsync("SELECT 0");
+        }
+
+        var count = Count(time);
+        _worker.Pause();
+        await PublishAsync(count, n => $"events.healthy.{1 + (n % Healthy)}");
+        var clock = Stopwatch.StartNew();
+        _worker.Resume();
+        // An endpoint that had more than its eight places at a moment has some of them in the queue.
+        await WaitAsync("SELECT count(*) FROM rule_webhook_calls JOIN rule_webhooks USING (webhook_id) WHERE webhook_name LIKE 'healthy%' AND due_at IS NOT NULL");
+        var run = Run.Of(count, clock.Elapsed, []);
+        await using var command = _database.CreateCommand("DELETE FROM rule_webhook_calls; DELETE FROM rule_webhook_health");
+        await command.ExecuteNonQueryAsync();
+        return run;
+    }
+
+    private async Task WaitAsync(string none)
+    {
+        while ((await _jetStream.GetConsumerAsync(Stream, Consumer)).Info is not { NumPending: 0, NumAckPending: 0 } || await CountAsync(none) > 0)
+        {
+            await Task.Delay(25);
+        }
+    }
+
+    private async Task<long> CountAsync(string sql)
+    {
+        await using var command = _database.CreateCommand(sql);
+        return Convert.ToInt64(await command.ExecuteScalarAsync(), CultureInfo.InvariantCulture);
     }
 
     private async Task<Run> BareAsync(TimeSpan time)

@@ -66,7 +66,7 @@ public sealed class PublishModeTests(SharedGraph shared)
         const string Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         var webhook = await Graph.RegisterAsync($"context-{mode}", mode);
         // The second attempt is the queue's in both modes.
-        Graph.Receiver.Answer(webhook.Path, 503, 200);
+        Graph.Receiver.Answer(webhook.Path, 500, 200);
         await Graph.ScalarAsync<bool>("""
             SELECT (rule_webhook_call_unified($1, '{}', 'm-1', '{"X-Tenant": "it''s", "ce-subject": "order/17"}', 'big orders', 42, $2) ->> 'success')::boolean
             """, [webhook.Id, Trace]);

@@ -61,7 +61,7 @@ public sealed class ResilienceTests
     }
 
     [Fact]
-    public async Task A_stop_signal_finishes_what_is_in_flight_and_gives_back_the_rest()
+    public async Task I29_a_stop_signal_finishes_what_is_in_flight_and_gives_back_the_rest()
     {
         const int Events = 300;
         await using var graph = await DeliveryGraph.StartAsync();
@@ -108,7 +108,7 @@ public sealed class ResilienceTests
     }
 
     [Fact]
-    public async Task A_second_stop_signal_does_not_wait()
+    public async Task I29_a_second_stop_signal_does_not_wait()
     {
         await using var graph = await DeliveryGraph.StartAsync();
         await graph.RegisterAsync("hanging", "events.>", "/hanging", timeoutMs: 60_000);
