@@ -30,6 +30,7 @@ internal sealed class EndpointStates(NpgsqlDataSource database, Circuits circuit
 
         if (!await state.Gate.EnterAsync(endpoint.Delivery.MaxConcurrency, options.Value.SpillAfter, options.Value.Concurrency / 4, cancellationToken))
         {
+            state.Rate.GiveBack(1);
             return new(null, endpoint, "concurrency");
         }
 

@@ -47,12 +47,15 @@ internal sealed class RateTokens(int webhookId, NpgsqlDataSource database, TimeP
         return TakeHeld(wanted);
     }
 
-    /// <summary>Gives back what was taken and not used.</summary>
+    /// <summary>Gives back what was taken and not used, while it is still worth something.</summary>
     public void GiveBack(int count)
     {
         lock (_lock)
         {
-            _held += count;
+            if (time.GetElapsedTime(_heldSince) <= KeptFor)
+            {
+                _held += count;
+            }
         }
     }
 
