@@ -30,9 +30,9 @@ internal sealed class DeliverCall(
         }
 
         var place = await states.EnterAsync(endpoint, first: call.RetryCount == 0, drain.Abort);
-        if (Stopwatch.GetElapsedTime(call.Since) > options.Value.Lease - options.Value.MaxTimeout)
+        if (Stopwatch.GetElapsedTime(call.Since) > (options.Value.Lease - options.Value.MaxTimeout) / 2)
         {
-            // It waited so long for its place that the request could outlast the lease.
+            // It waited so long for its place that the request, or the writing of its record, could outlast the lease.
             place.Dispose();
             await calls.ReleaseAsync(call.CallId, tried: false, drain.Abort);
             return;

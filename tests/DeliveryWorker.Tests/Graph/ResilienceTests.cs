@@ -7,7 +7,7 @@ public sealed class ResilienceTests
 {
     private static readonly (string, string)[] ShortAckWait =
     [
-        ("Delivery__AckWait", "00:00:03"), ("Delivery__ProgressEvery", "00:00:01"), ("Delivery__Lease", "00:00:04"), ("Delivery__MaxTimeout", "00:00:03"),
+        ("Delivery__AckWait", "00:00:03"), ("Delivery__ProgressEvery", "00:00:01"), ("Delivery__Lease", "00:00:10"), ("Delivery__MaxTimeout", "00:00:03"),
     ];
 
     [Fact]
