@@ -145,11 +145,11 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
            attempts = c.attempts + 1
      WHERE c.call_id IN (
         SELECT d.call_id FROM rule_webhook_calls d
-         WHERE d.due_at <= clock_timestamp() ORDER BY d.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
+         WHERE d.due_at <= clock_timestamp() AND d.order_key IS NULL ORDER BY d.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED)
     RETURNING c.*
 $$;
 COMMENT ON FUNCTION rule_webhook_claim(text, integer, interval) IS
-'Leases up to p_limit calls that are due: pending, retrying, or left by a worker whose lease ran out. Nobody else gets them until the lease ends.';
+'Leases up to p_limit calls that are due: pending, retrying, or left by a worker whose lease ran out. Nobody else gets them until the lease ends. Not those of ordered webhooks, whose turn only DeliveryWorker knows.';
 
 CREATE OR REPLACE FUNCTION rule_webhook_lease(p_call_id bigint, p_worker text, p_lease interval DEFAULT '60 seconds')
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -138,8 +138,8 @@ BEGIN
     SELECT array_agg(t.webhook_id) INTO v_taken FROM taken t;
     -- A webhook that is off may have nothing left to try but what was given up.
     UPDATE rule_webhook_calls c SET status = 'pending', scheduled_at = clock_timestamp(), completed_at = NULL, next_retry_at = NULL
-      FROM unnest(v_taken) t(webhook_id)
-     WHERE NOT EXISTS (SELECT FROM rule_webhook_calls d WHERE d.webhook_id = t.webhook_id AND d.due_at <= now())
+      FROM unnest(v_taken) t(webhook_id) JOIN rule_webhooks w USING (webhook_id)
+     WHERE NOT w.enabled AND NOT EXISTS (SELECT FROM rule_webhook_calls d WHERE d.webhook_id = t.webhook_id AND d.due_at <= now())
        AND c.call_id = (SELECT f.call_id FROM rule_webhook_calls f WHERE f.webhook_id = t.webhook_id AND f.status IN ('failed', 'retrying') ORDER BY f.created_at DESC LIMIT 1);
     RETURN QUERY SELECT unnest(v_taken);
 END $$;

@@ -19,6 +19,32 @@ public sealed class DeliverySettingsTests
     }
 
     [Fact]
+    public async Task A_worker_that_does_not_know_the_turns_gets_no_ordered_calls()
+    {
+        await using var database = await SqlDatabase.WithWebhookAsync("queue");
+        await database.ExecuteAsync("SELECT rule_webhook_enqueue(1, '{}')");
+        await database.ExecuteAsync("""SELECT rule_webhook_configure(1, '{"ordering": "webhook"}')""");
+        await database.ExecuteAsync("SELECT rule_webhook_enqueue(1, '{}')");
+        Assert.Equal("1:", await database.ScalarAsync<string>("SELECT string_agg(call_id || ':' || coalesce(order_key, ''), ',') FROM rule_webhook_claim('worker')"));
+    }
+
+    [Fact]
+    public async Task Only_a_webhook_that_is_off_is_probed_with_what_was_given_up()
+    {
+        await using var database = await SqlDatabase.WithWebhookAsync("queue");
+        await database.ExecuteAsync("SELECT rule_webhook_enqueue(1, '{}')");
+        await database.ExecuteAsync("UPDATE rule_webhook_calls SET status = 'failed', completed_at = now()");
+        await database.ExecuteAsync("INSERT INTO rule_webhook_health (webhook_id, circuit, next_probe_at) VALUES (1, 'open', now())");
+        Assert.Equal(1, await database.ScalarAsync<int>("SELECT rule_webhook_take_probes('{1}')"));
+        Assert.Equal("failed", await database.ScalarAsync<string>("SELECT status FROM rule_webhook_calls"));
+
+        await database.ExecuteAsync("SELECT rule_webhook_disable(1, 'days of failures', 'failures')");
+        await database.ExecuteAsync("UPDATE rule_webhook_health SET next_probe_at = now()");
+        Assert.Equal(1, await database.ScalarAsync<int>("SELECT rule_webhook_take_probes('{1}')"));
+        Assert.Equal("pending", await database.ScalarAsync<string>("SELECT status FROM rule_webhook_calls"));
+    }
+
+    [Fact]
     public async Task Two_paths_have_no_order()
     {
         await using var database = await SqlDatabase.WithWebhookAsync("both");

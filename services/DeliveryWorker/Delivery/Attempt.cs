@@ -30,7 +30,7 @@ internal sealed record Attempt(int Number, DateTimeOffset StartedAt, TimeSpan Du
     public string? ResponseBody { get; init; }
 
     /// <summary>Those of the answer's headers that the webhook keeps; null without any.</summary>
-    public IReadOnlyDictionary<string, string>? ResponseHeaders { get; init; }
+    public Dictionary<string, string>? ResponseHeaders { get; init; }
 
     /// <summary>Where it went and how long each part took; null when nothing was sent.</summary>
     public ExchangeTrace? Trace { get; init; }

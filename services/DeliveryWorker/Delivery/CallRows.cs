@@ -81,7 +81,7 @@ internal static class CallRows
 
     /// <summary>The headers of an answer as they are stored.</summary>
     public static string? HeadersJson(Attempt? attempt)
-        => attempt?.ResponseHeaders is { } kept ? JsonSerializer.Serialize(new Dictionary<string, string>(kept), StringMap.Default.Map) : null;
+        => attempt?.ResponseHeaders is { } kept ? JsonSerializer.Serialize(kept, StringMap.Default.Map) : null;
 
     /// <summary>The column is for people and for the functions that read it; what is sent are the bytes beside it, JSON or not.</summary>
     public static string Payload(ReadOnlyMemory<byte> body)

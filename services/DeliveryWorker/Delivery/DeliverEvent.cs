@@ -139,9 +139,15 @@ internal sealed class DeliverEvent(
             return;
         }
 
+        var attempt = attempts.RunAsync(admission, endpoint, ours, lease.Attempt, lease.RetryCount, drain.Abort);
+        if (!await EndsSoonAsync(attempt) && detached.TryTake(callId, attempt))
+        {
+            return;
+        }
+
         try
         {
-            await writer.RecordAsync(await attempts.RunAsync(admission, endpoint, ours, lease.Attempt, lease.RetryCount, cancellationToken), cancellationToken);
+            await writer.RecordAsync(await attempt, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -12,27 +12,44 @@ namespace RuleEngineNats.DeliveryWorker.Delivery;
 internal sealed partial class DetachedAttempts(CallQueue calls, AttemptWriter writer, IOptions<DeliveryOptions> options, ILogger<DetachedAttempts> logger) : IHostedService
 {
     private readonly ConcurrentDictionary<long, Task> _running = new();
-    private int _count;
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     // The pumps have stopped before: none is added any more.
     public Task StopAsync(CancellationToken cancellationToken) => Task.WhenAll(_running.Values).WaitAsync(cancellationToken);
 
-    /// <summary>Takes an attempt over. False when there are too many, or a call of this event is there already: then whoever began it waits for its end.</summary>
+    /// <summary>Takes a first attempt over. False when there are too many, or a call of this event is there already: then whoever began it waits for its end.</summary>
     public async Task<bool> TryTakeAsync(Endpoint endpoint, OutgoingEvent outgoing, Task<AttemptRecord> attempt, CancellationToken cancellationToken)
     {
-        if (Interlocked.Increment(ref _count) > options.Value.MaxDetached || await OpenAsync(endpoint, outgoing, cancellationToken) is not { } callId)
+        if (!HasRoom || await OpenAsync(endpoint, outgoing, cancellationToken) is not { } callId)
         {
-            Interlocked.Decrement(ref _count);
             return false;
         }
 
+        Follow(callId, attempt);
+        return true;
+    }
+
+    /// <summary>Takes the attempt of a leased call over. False when there are too many.</summary>
+    public bool TryTake(long callId, Task<AttemptRecord> attempt)
+    {
+        if (!HasRoom)
+        {
+            return false;
+        }
+
+        Follow(callId, attempt);
+        return true;
+    }
+
+    private bool HasRoom => _running.Count < options.Value.MaxDetached;
+
+    private void Follow(long callId, Task<AttemptRecord> attempt)
+    {
         DeliveryMetrics.Detached();
         var finished = new TaskCompletionSource();
         _running[callId] = finished.Task;
         _ = FinishAsync(callId, attempt, finished);
-        return true;
     }
 
     private async Task<long?> OpenAsync(Endpoint endpoint, OutgoingEvent outgoing, CancellationToken cancellationToken)
@@ -53,46 +70,29 @@ internal sealed partial class DetachedAttempts(CallQueue calls, AttemptWriter wr
         try
         {
             var record = await attempt;
-            await writer.RecordAsync(
-                record with
-                {
-                    Event = record.Event with { CallId = callId },
-                    Change = record.Change is CallChange.Open open ? new CallChange.Fail(open.RetryIn, open.Error) : new CallChange.Succeed(),
-                },
-                CancellationToken.None);
+            var change = record.Change switch
+            {
+                CallChange.Open open => new CallChange.Fail(open.RetryIn, open.Error),
+                CallChange.Nothing => new CallChange.Succeed(),
+                var ofCall => ofCall,
+            };
+            await writer.RecordAsync(record with { Event = record.Event with { CallId = callId }, Change = change }, CancellationToken.None);
         }
         catch (OperationCanceledException)
         {
-            await ReleaseAsync(callId);
+            await calls.GiveBackAsync(callId);
         }
         catch (Exception e)
         {
-            LogNotRecorded(callId, e.Message);
+            calls.LeaveToLease(callId, e);
         }
         finally
         {
-            Interlocked.Decrement(ref _count);
             _running.TryRemove(callId, out _);
             finished.TrySetResult();
         }
     }
 
-    private async Task ReleaseAsync(long callId)
-    {
-        try
-        {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2));
-            await calls.ReleaseAsync(callId, tried: true, limit.Token);
-        }
-        catch (Exception e)
-        {
-            LogNotRecorded(callId, e.Message);
-        }
-    }
-
     [LoggerMessage(Level = LogLevel.Warning, Message = "the attempt of event {EventId} to webhook {WebhookId} keeps its place in the stream: {Reason}")]
     private partial void LogNotTaken(string eventId, int webhookId, string reason);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "call {CallId} ended without a record and is taken up again after its lease: {Reason}")]
-    private partial void LogNotRecorded(long callId, string reason);
 }

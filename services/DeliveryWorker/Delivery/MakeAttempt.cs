@@ -4,7 +4,7 @@ using RuleEngineNats.DeliveryWorker.Isolation;
 namespace RuleEngineNats.DeliveryWorker.Delivery;
 
 /// <summary>One attempt from its place at the endpoint to what is to be written about it.</summary>
-internal sealed class MakeAttempt(PostWebhook post, EndpointStates states, IOptions<DeliveryOptions> options)
+internal sealed class MakeAttempt(PostWebhook post, EndpointStates states, Circuits circuits, IOptions<DeliveryOptions> options)
 {
     /// <param name="admission">The place; given back when the request has ended.</param>
     /// <param name="endpoint">Where it goes.</param>
@@ -20,7 +20,13 @@ internal sealed class MakeAttempt(PostWebhook post, EndpointStates states, IOpti
         using var place = admission;
         var attempt = await post.SendAsync(endpoint, outgoing, number, cancellationToken);
         var outcome = attempt.Outcome;
-        var trips = outcome.IsOfEndpoint && states.Of(endpoint.Id).Window.Count(outcome.Error is not null, endpoint.Delivery.BreakerFailurePct);
+        var window = states.Of(endpoint.Id).Window;
+        if (outcome.Error is null && circuits.IsOpen(endpoint.Id))
+        {
+            window.Clear(); // What opened it is over with this.
+        }
+
+        var trips = outcome.IsOfEndpoint && window.Count(outcome.Error is not null, endpoint.Delivery.BreakerFailurePct);
         var change = DecideNext.After(endpoint, outcome, retryCount, ordered, options.Value.ThrottledDelay, Random.Shared.NextDouble());
         return new(endpoint.Id, outgoing, attempt with { Trips = trips }, change);
     }

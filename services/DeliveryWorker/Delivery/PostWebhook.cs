@@ -218,7 +218,7 @@ internal sealed partial class PostWebhook(
         }
     }
 
-    private readonly record struct Answer(DeliveryOutcome Outcome, string? Body = null, IReadOnlyDictionary<string, string>? Headers = null);
+    private readonly record struct Answer(DeliveryOutcome Outcome, string? Body = null, Dictionary<string, string>? Headers = null);
 
     [LoggerMessage(Level = LogLevel.Information, EventName = "delivery.attempted",
         Message = "event {EventId} to webhook {WebhookId}, attempt {Attempt}: {Outcome} at {Stage}, status {Status}, {DurationMs:0.0} ms, {Bytes} bytes, stream {Stream} {Sequence}, call {CallId} {Error}")]

@@ -8,9 +8,6 @@ internal sealed class EndpointGate(TimeProvider time)
     private long _lastMove = time.GetTimestamp();
     private int _taken;
 
-    /// <summary>Attempts under way.</summary>
-    public int Taken => Volatile.Read(ref _taken);
-
     /// <summary>How many more calls are worth fetching: those that can start, and a few that follow at once where the endpoint answers quickly.</summary>
     public int Room(int places, TimeSpan stalled)
     {

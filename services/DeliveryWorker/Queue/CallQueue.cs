@@ -9,8 +9,10 @@ namespace RuleEngineNats.DeliveryWorker.Queue;
 internal readonly record struct EventLease(int WebhookId, string EventId, int RetryCount, int Attempt, bool Ours);
 
 /// <summary>The statements by which workers share <c>rule_webhook_calls</c>. The clock is that of PostgreSQL alone.</summary>
-internal sealed class CallQueue(NpgsqlDataSource database)
+internal sealed partial class CallQueue(NpgsqlDataSource database, TimeProvider time, ILogger<CallQueue> logger)
 {
+    private static readonly TimeSpan LastWord = TimeSpan.FromSeconds(2);
+
     // A call that another path opened keeps its row; whoever finds one may not take this event over.
     private const string OpenSql = """
         INSERT INTO rule_webhook_calls (webhook_id, event_id, status, payload, body, subject, request_headers, trace_parent, attempts, started_at, leased_by, lease_until)
@@ -72,4 +74,24 @@ internal sealed class CallQueue(NpgsqlDataSource database)
         command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = tried });
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
+
+    /// <summary>Gives back the lease of a call whose request a stop has cut off; failing that it ends by itself.</summary>
+    public async Task GiveBackAsync(long callId)
+    {
+        try
+        {
+            using var limit = new CancellationTokenSource(LastWord, time);
+            await ReleaseAsync(callId, tried: true, limit.Token);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or OperationCanceledException)
+        {
+            LeaveToLease(callId, e);
+        }
+    }
+
+    /// <summary>Says that a call ended without a record: it is taken up again when its lease has ended, since at once would repeat what failed just now.</summary>
+    public void LeaveToLease(long callId, Exception reason) => LogNotRecorded(callId, reason.Message);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "call {CallId} ended without a record and is taken up again after its lease: {Reason}")]
+    private partial void LogNotRecorded(long callId, string reason);
 }

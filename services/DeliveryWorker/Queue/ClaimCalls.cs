@@ -84,23 +84,24 @@ internal sealed class ClaimCalls(NpgsqlDataSource database)
         ),
         """ + TakeSql;
 
-    // The first call of each key, jumping from key to key until enough are due. A call of a stream waits until the consumer's ack floor has passed it: every
-    // earlier event has its call by then. A queued call waits until no transaction is open that may queue before it.
-    private const string ClaimOrderedSql = """
+    // A call of a stream waits until the consumer's ack floor has passed it: every earlier event has its call by then. A queued call waits until no
+    // transaction is open that may queue before it.
+    private const string ReadySql = """
+        coalesce(c.due_at <= now()
+             AND (c.order_stream IS NULL OR c.order_no <= (SELECT min(s.floor) FROM unnest($5::text[], $6::bigint[]) AS s(stream, floor) WHERE s.stream = c.order_stream))
+             AND (c.order_xid IS NULL OR c.order_xid < pg_snapshot_xmin(pg_current_snapshot())), false)
+        """;
+
+    // The first call of each key, jumping from key to key until enough are ready.
+    private const string ClaimOrderedSql = $"""
         WITH RECURSIVE heads AS (
-            (SELECT c.call_id, c.order_key, ready.now AS ready, ready.now::int AS found
-               FROM rule_webhook_calls c, LATERAL (SELECT coalesce(c.due_at <= now() AND (c.order_stream IS NULL OR c.order_no <= f.floor)
-                                                      AND (c.order_xid IS NULL OR c.order_xid < pg_snapshot_xmin(pg_current_snapshot())), false) AS now
-                                                     FROM (SELECT min(s.floor) AS floor FROM unnest($5::text[], $6::bigint[]) AS s(stream, floor) WHERE s.stream = c.order_stream) f) ready
+            (SELECT c.call_id, c.order_key, {ReadySql} AS ready, 0 AS found FROM rule_webhook_calls c
               WHERE c.webhook_id = $3 AND c.order_key IS NOT NULL AND c.status <> 'success' ORDER BY c.order_key, c.order_no LIMIT 1)
             UNION ALL
-            SELECT next.call_id, next.order_key, next.ready, h.found + next.ready::int FROM heads h CROSS JOIN LATERAL (
-                SELECT c.call_id, c.order_key, ready.now AS ready
-                  FROM rule_webhook_calls c, LATERAL (SELECT coalesce(c.due_at <= now() AND (c.order_stream IS NULL OR c.order_no <= f.floor)
-                                                         AND (c.order_xid IS NULL OR c.order_xid < pg_snapshot_xmin(pg_current_snapshot())), false) AS now
-                                                        FROM (SELECT min(s.floor) AS floor FROM unnest($5::text[], $6::bigint[]) AS s(stream, floor) WHERE s.stream = c.order_stream) f) ready
+            SELECT next.call_id, next.order_key, next.ready, h.found + h.ready::int FROM heads h CROSS JOIN LATERAL (
+                SELECT c.call_id, c.order_key, {ReadySql} AS ready FROM rule_webhook_calls c
                  WHERE c.webhook_id = $3 AND c.order_key > h.order_key AND c.status <> 'success' ORDER BY c.order_key, c.order_no LIMIT 1) next
-             WHERE h.found < $4
+             WHERE h.found + h.ready::int < $4
         ), due AS (
             SELECT c.call_id, c.status FROM heads h JOIN rule_webhook_calls c USING (call_id)
              WHERE h.ready AND c.due_at <= now() ORDER BY c.due_at LIMIT $4 FOR UPDATE OF c SKIP LOCKED

@@ -43,7 +43,8 @@ internal sealed class ClaimPlan(Routes routes, ClaimCalls calls, EndpointStates 
         {
             if (routes.FindForCalls(id) is { } endpoint)
             {
-                shares.Add(new(endpoint, Room: 1, Repeats: 1, endpoint.Delivery.IsOrdered));
+                // An ordered webhook has calls that left the order too.
+                shares.Add(new(endpoint, Room: 1, Repeats: 1, endpoint.Delivery.IsOrdered && !due.Contains(new(id, Ordered: false))));
             }
         }
 

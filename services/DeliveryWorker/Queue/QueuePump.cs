@@ -11,8 +11,8 @@ namespace RuleEngineNats.DeliveryWorker.Queue;
 /// looks again as soon as a place comes free. NOTIFY in the transaction that queues would take a lock all of them share and cost 63 % of their throughput at 16 writers.
 /// </summary>
 internal sealed partial class QueuePump(
-    CallQueue calls, ClaimCalls claims, ClaimPlan plan, ClaimOrdered ordered, IReceiveEndpointDispatcher<DeliverCall> dispatcher, Drain drain, IOptions<DeliveryOptions> options, TimeProvider time,
-    ILogger<QueuePump> logger) : BackgroundService
+    CallQueue calls, ClaimCalls claims, ClaimPlan plan, ClaimOrdered ordered, IReceiveEndpointDispatcher<DeliverCall> dispatcher, Drain drain,
+    IOptions<DeliveryOptions> options, TimeProvider time, ILogger<QueuePump> logger) : BackgroundService
 {
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
 
@@ -128,9 +128,13 @@ internal sealed partial class QueuePump(
 
             await dispatch;
         }
+        catch (Exception) when (drain.Abort.IsCancellationRequested)
+        {
+            await calls.GiveBackAsync(call.CallId);
+        }
         catch (Exception e)
         {
-            await ReleaseAsync(call, e);
+            calls.LeaveToLease(call.CallId, e);
         }
         finally
         {
@@ -150,28 +154,6 @@ internal sealed partial class QueuePump(
         _ended.Release();
     }
 
-    private async Task ReleaseAsync(LeasedCall call, Exception reason)
-    {
-        if (!drain.Abort.IsCancellationRequested)
-        {
-            LogNotRecorded(call.CallId, reason.Message);
-            return; // Its lease ends; taking it up at once would repeat what failed just now.
-        }
-
-        try
-        {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
-            await calls.ReleaseAsync(call.CallId, tried: true, limit.Token);
-        }
-        catch (Exception e)
-        {
-            LogNotRecorded(call.CallId, e.Message);
-        }
-    }
-
     [LoggerMessage(Level = LogLevel.Warning, Message = "the queue could not be read: {Reason}")]
     private partial void LogFailed(string reason);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "call {CallId} ended without a record and is taken up again after its lease: {Reason}")]
-    private partial void LogNotRecorded(long callId, string reason);
 }

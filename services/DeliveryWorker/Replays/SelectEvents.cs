@@ -2,6 +2,7 @@ using NATS.Client.JetStream;
 using Npgsql;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.DeliveryWorker.Delivery;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Streams;
 
 namespace RuleEngineNats.DeliveryWorker.Replays;
@@ -23,7 +24,8 @@ internal sealed class SelectEvents(NpgsqlDataSource database)
     }
 
     /// <summary>Whether the webhook, as it is now, takes an event at all: the one place where a replay asks.</summary>
-    internal static bool IsTaken(Endpoint endpoint, OutgoingEvent outgoing) => SubjectFilter.Matches(endpoint.Filter, outgoing.Subject);
+    internal static bool IsTaken(Endpoint endpoint, OutgoingEvent outgoing)
+        => SubjectFilter.Matches(endpoint.Filter, outgoing.Subject) && FilterContent.Keep([endpoint], outgoing.Body).Count > 0;
 
     private async Task<Dictionary<string, string>> OutcomesAsync(int webhookId, string[] eventIds, CancellationToken cancellationToken)
     {

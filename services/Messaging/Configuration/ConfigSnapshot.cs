@@ -88,7 +88,7 @@ public sealed record WebhookDefinition(int Id, string Name, string Url, bool Ena
     /// <summary>Whether a failed attempt is repeated.</summary>
     public bool RetryEnabled { get; init; } = true;
 
-    /// <summary>The pauses before each repeat, as <c>rule_webhook_retry_delays</c> has them; empty when there is none.</summary>
+    /// <summary>The pauses before each repeat, as <c>rule_webhook_retry_delays</c> has them; empty when there is none, or unless <see cref="MessagingOptions.ReadWebhookSecrets"/>.</summary>
     public IReadOnlyList<TimeSpan> RetryDelays { get; init; } = [];
 
     /// <summary><c>user</c>, <c>410</c> or <c>failures</c>: who switched it off; null while it is on.</summary>
@@ -112,7 +112,7 @@ public sealed record WebhookDefinition(int Id, string Name, string Url, bool Ena
     /// <summary>How long a message id is remembered; null or zero leaves only the stream's duplicate window.</summary>
     public TimeSpan? DeduplicateFor { get; init; }
 
-    /// <summary>How deliveries to it are made.</summary>
+    /// <summary>How deliveries to it are made; the defaults unless <see cref="MessagingOptions.ReadWebhookSecrets"/>.</summary>
     public DeliverySettings Delivery { get; init; } = new();
 
     /// <summary>Signing secrets; empty unless <see cref="MessagingOptions.ReadWebhookSecrets"/>.</summary>

@@ -24,13 +24,15 @@ internal static class ConfigTables
         await using var command = new NpgsqlCommand(
             """
             SELECT webhook_id, webhook_name, url, coalesce(enabled, true), coalesce(method, 'POST'), coalesce(headers, '{}')::text,
-                   coalesce(timeout_ms, 5000), coalesce(retry_enabled, true), rule_webhook_retry_delays(w), disabled_by,
+                   coalesce(timeout_ms, 5000), coalesce(retry_enabled, true), CASE WHEN $1 THEN rule_webhook_retry_delays(w) ELSE '{}' END, disabled_by,
                    coalesce(nats_enabled, false), nats_subject, coalesce(subject_filter, nats_subject),
-                   nats_config_id, coalesce(publish_mode, 'queue'), extract(epoch FROM deduplicate_for)::float8, rule_webhook_settings_of(w)::text
+                   nats_config_id, coalesce(publish_mode, 'queue'), extract(epoch FROM deduplicate_for)::float8, CASE WHEN $1 THEN rule_webhook_settings_of(w)::text END
               FROM rule_webhooks w
              ORDER BY webhook_id
             """,
             connection);
+        // Only who signs also delivers, and composing the settings costs 30 microseconds a webhook.
+        command.Parameters.Add(new NpgsqlParameter<bool> { TypedValue = secrets is not null });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var webhooks = new List<WebhookDefinition>();
         while (await reader.ReadAsync(cancellationToken))
@@ -50,7 +52,7 @@ internal static class ConfigTables
                 ConfigId = reader.IsDBNull(13) ? null : reader.GetInt32(13),
                 PublishMode = reader.GetString(14),
                 DeduplicateFor = reader.IsDBNull(15) ? null : TimeSpan.FromSeconds(reader.GetDouble(15)),
-                Delivery = DeliverySettings.FromSql(reader.GetString(16)),
+                Delivery = Text(reader, 16) is { } settings ? DeliverySettings.FromSql(settings) : new(),
                 Secrets = secrets is null ? [] : [.. secrets[id]],
             });
         }

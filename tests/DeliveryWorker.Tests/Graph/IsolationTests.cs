@@ -113,7 +113,7 @@ public sealed class IsolationTests
         await Wait.UntilAsync(async () => await graph.CountAsync("SELECT count(*) FROM webhook_delivery_health WHERE circuit = 'closed' AND webhook_id = $1", webhook.Id) == 1, "the circuit is closed");
         await graph.DrainedAsync(300, TimeSpan.FromSeconds(90));
         Assert.Equal(300, await graph.CountAsync("SELECT count(DISTINCT event_id) FROM rule_webhook_call_history WHERE outcome = 'delivered'"));
-        await Task.WhenAny(workers.Select(worker => worker.SaysAsync("opened")));
+        await await Task.WhenAny(workers.Select(worker => worker.SaysAsync("opened")));
     }
 
     [Fact]
