@@ -82,9 +82,11 @@ public sealed class StreamDeliveryTests
         var done = await graph.RegisterAsync("done", "events.>", "/done");
         await graph.RegisterAsync("open", "events.>", "/open");
         await graph.PublishAsync("events.x", "{}", "1_x");
-        // Another worker took the message, recorded one of the two outcomes and died: AckWait passes.
-        var consumer = await graph.JetStream.CreateConsumerAsync(DeliveryGraph.Stream, Consumers.SharedConsumer.Definition("delivery-worker", TimeSpan.FromSeconds(2)));
-        Assert.NotNull(await consumer.NextAsync<byte[]>());
+        // Another worker took the message, recorded one of the two outcomes and gave it back.
+        var consumer = await graph.JetStream.CreateConsumerAsync(DeliveryGraph.Stream, Consumers.SharedConsumer.Definition("delivery-worker", TimeSpan.FromSeconds(60)));
+        var taken = await consumer.NextAsync<byte[]>();
+        Assert.NotNull(taken);
+        await taken.NakAsync();
         await graph.ExecuteAsync("INSERT INTO rule_webhook_call_history (event_id, webhook_id, outcome, response_status) VALUES ('1_x', $1, 'delivered', 200)", done.Id);
 
         await graph.StartWorkerAsync();
