@@ -7,8 +7,8 @@ namespace RuleEngineNats.Consumers;
 
 /// <summary>
 /// Takes one stream's messages to the consumer. It asks the server for as many as can start at once and for a few that follow them (half as many, at most
-/// 32: without them the places were empty for a fifth of the time), so little ages in a buffer here while another worker is idle; all of it is reported as in work. A message is acknowledged when the consumer returns, and the acknowledgement is
-/// itself acknowledged.
+/// 32: without them the places were empty for a fifth of the time), so little ages in a buffer here while another worker is idle; all of it is reported as
+/// in work. A message is acknowledged when the consumer returns, and the server confirms that it took the acknowledgement.
 /// </summary>
 internal sealed partial class StreamPump(
     string config, string stream, Func<INatsConnection> connection, OpenConsumer open, PumpWork work, Drain drain, TimeProvider time, ILogger<StreamPump> logger) : IDisposable
@@ -17,7 +17,6 @@ internal sealed partial class StreamPump(
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AckTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ClockDifference = TimeSpan.FromSeconds(5);
-    private const int AckAttempts = 3;
 
     private readonly SemaphoreSlim _slots = new(work.Concurrency + Ahead(work));
     private readonly SemaphoreSlim _places = new(work.Concurrency);
@@ -158,6 +157,7 @@ internal sealed partial class StreamPump(
         ReportDifferences(SharedConsumer.Differences(consumer.Info.Config, work.Definition));
         Problem = null;
         LogPulling(stream);
+        var acks = new ConfirmAcks(() => Volatile.Read(ref _reconnects), time, drain.Abort);
         var since = time.GetTimestamp();
         while (!stop.IsCancellationRequested)
         {
@@ -174,7 +174,7 @@ internal sealed partial class StreamPump(
                 await foreach (var message in consumer.FetchAsync<byte[]>(Pull with { MaxMsgs = asked }, cancellationToken: stop))
                 {
                     got++;
-                    Start(message);
+                    Start(message, acks);
                 }
             }
             finally
@@ -220,9 +220,9 @@ internal sealed partial class StreamPump(
         return taken;
     }
 
-    private void Start(INatsJSMsg<byte[]> message)
+    private void Start(INatsJSMsg<byte[]> message, ConfirmAcks acks)
     {
-        var item = new InWork(message, time.GetTimestamp());
+        var item = new InWork(message, acks, time.GetTimestamp());
         var key = (ulong)Interlocked.Increment(ref _lastKey);
         _inWork[key] = item;
         _ = HandleAsync(key, item);
@@ -230,59 +230,66 @@ internal sealed partial class StreamPump(
 
     private async Task HandleAsync(ulong key, InWork item)
     {
-        var placed = false;
         try
         {
-            // What has not begun when a stop is asked for is given back.
-            await _places.WaitAsync(drain.Stop);
-            placed = true;
-            var began = time.GetTimestamp();
-            var delivery = item.Message.Metadata?.NumDelivered ?? 1;
-            Count.Delivered(again: delivery > 1);
-            work.Redelivery.ThrowIfSpent(delivery);
-            await work.HandleAsync(item.Message, stream, new(Interlocked.Read(ref _countedFrom), TimeSpan.Zero), drain.Abort);
-            Count.Processed(time.GetElapsedTime(began));
-            await AckAsync(item.Message);
-        }
-        catch (Exception e)
-        {
-            await GiveBackAsync(item.Message, e, atOnce: !placed || drain.Abort.IsCancellationRequested);
+            var (begun, failure) = await ConsumeAsync(item.Message);
+            await (failure is null ? AckAsync(item) : GiveBackAsync(item.Message, failure, atOnce: !begun || drain.Abort.IsCancellationRequested));
         }
         finally
         {
-            if (placed)
-            {
-                _places.Release();
-            }
-
             _inWork.TryRemove(key, out _);
             _slots.Release();
             item.Finished.TrySetResult();
         }
     }
 
-    // The confirmation may be lost although the server took the acknowledgement; asking again is harmless.
-    private async Task AckAsync(INatsJSMsg<byte[]> message)
+    private async Task<(bool Begun, Exception? Failure)> ConsumeAsync(INatsJSMsg<byte[]> message)
     {
-        for (var attempt = 1; ; attempt++)
+        try
         {
-            try
-            {
-                using var limit = new CancellationTokenSource(AckTimeout, time);
-                await message.AckAsync(new AckOpts { DoubleAck = true }, limit.Token);
-                Count.Acknowledged();
-                return;
-            }
-            catch (Exception e) when (e is NatsException or OperationCanceledException)
-            {
-                if (attempt == AckAttempts || drain.Abort.IsCancellationRequested)
-                {
-                    // It comes again, and its recorded outcomes are not repeated.
-                    LogNotAcknowledged(stream, message.Metadata?.Sequence.Stream, e.Message);
-                    return;
-                }
-            }
+            await _places.WaitAsync(drain.Stop);
         }
+        catch (OperationCanceledException e)
+        {
+            return (false, e);
+        }
+
+        try
+        {
+            // What has not begun when a stop is asked for is given back. A place may come free in the same moment.
+            if (drain.Stop.IsCancellationRequested)
+            {
+                return (false, new OperationCanceledException(drain.Stop));
+            }
+
+            var began = time.GetTimestamp();
+            var delivery = message.Metadata?.NumDelivered ?? 1;
+            Count.Delivered(again: delivery > 1);
+            work.Redelivery.ThrowIfSpent(delivery);
+            await work.HandleAsync(message, stream, new(Interlocked.Read(ref _countedFrom), TimeSpan.Zero), drain.Abort);
+            Count.Processed(time.GetElapsedTime(began));
+            return (true, null);
+        }
+        catch (Exception e)
+        {
+            return (true, e);
+        }
+        finally
+        {
+            _places.Release();
+        }
+    }
+
+    private async Task AckAsync(InWork item)
+    {
+        if (await item.Acks.AckAsync(item.Message) is { } problem)
+        {
+            // It comes again, and its recorded outcomes are not repeated.
+            LogNotAcknowledged(stream, item.Message.Metadata?.Sequence.Stream, problem);
+            return;
+        }
+
+        Count.Acknowledged();
     }
 
     private async Task GiveBackAsync(INatsJSMsg<byte[]> message, Exception reason, bool atOnce)
@@ -354,9 +361,11 @@ internal sealed partial class StreamPump(
         }
     }
 
-    private sealed class InWork(INatsJSMsg<byte[]> message, long reported)
+    private sealed class InWork(INatsJSMsg<byte[]> message, ConfirmAcks acks, long reported)
     {
         public INatsJSMsg<byte[]> Message => message;
+
+        public ConfirmAcks Acks => acks;
 
         public long Reported { get; set; } = reported;
 

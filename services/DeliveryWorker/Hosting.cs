@@ -31,11 +31,10 @@ internal static class Hosting
     public static StreamPumps Pumps(IServiceProvider provider)
     {
         var options = provider.GetRequiredService<IOptions<DeliveryOptions>>().Value;
-        var dispatcher = provider.GetRequiredService<IReceiveEndpointDispatcher<DeliverEvent>>();
+        var events = new GroupEvents(provider.GetRequiredService<IReceiveEndpointDispatcher<DeliverEvent>>());
         var work = new PumpWork(
             SharedConsumer.Definition(ConsumerNames.DeliveryWorker, options.AckWait),
-            (message, stream, countedFrom, cancellationToken) => dispatcher.Dispatch(NoBody, NoHeaders, cancellationToken, StreamEvent.From(message, stream, countedFrom)),
-            options.Concurrency, options.ProgressEvery, new RedeliveryRule(GivenBackAfterError, GivenBackAfterError, MaxAttempts: null));
+            events.HandleAsync, options.Concurrency, options.ProgressEvery, new RedeliveryRule(GivenBackAfterError, GivenBackAfterError, MaxAttempts: null));
         // Without PostgreSQL nothing is taken: what could not be recorded would be held from workers that can.
         var writer = provider.GetRequiredService<AttemptWriter>();
         return ActivatorUtilities.CreateInstance<StreamPumps>(provider, (Func<NatsConfig, StreamDefinition, bool>)((_, _) => writer.IsConnected), work);

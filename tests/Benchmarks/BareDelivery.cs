@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Http.Headers;
+using System.Text.Json;
 using System.Threading.Channels;
 using NATS.Client.JetStream;
 using NATS.Client.JetStream.Models;
@@ -9,13 +10,14 @@ using NpgsqlTypes;
 namespace RuleEngineNats.Benchmarks;
 
 /// <summary>
-/// What delivery is with the drivers alone, and as well as they can: consume, POST, COPY of an attempt row (what waits while one COPY runs forms the next),
-/// ack. No routes, no signature, no limits, no second try.
+/// What delivery is with the drivers alone, and as well as they can: consume, POST, COPY of an attempt row with all that the worker writes into one (what
+/// waits while one COPY runs forms the next), ack. No routes, no signature, no limits, no second try.
 /// </summary>
 internal sealed class BareDelivery(INatsJSContext jetStream, NpgsqlDataSource database, Uri endpoint, int concurrency)
 {
     private static readonly MediaTypeHeaderValue Json = new("application/json");
 
+    private readonly string _worker = $"{Environment.MachineName}:{Environment.ProcessId}:{Guid.NewGuid():N}";
     private readonly HttpMessageInvoker _client = new(new SocketsHttpHandler { UseCookies = false, UseProxy = false, AllowAutoRedirect = false });
 
     /// <summary>Takes so many messages from a stream that has them.</summary>
@@ -23,7 +25,7 @@ internal sealed class BareDelivery(INatsJSContext jetStream, NpgsqlDataSource da
     {
         var consumer = await jetStream.CreateOrUpdateConsumerAsync(stream, new ConsumerConfig("bare") { MaxAckPending = 256, AckPolicy = ConsumerConfigAckPolicy.Explicit });
         var messages = Channel.CreateBounded<INatsJSMsg<byte[]>>(concurrency);
-        var rows = Channel.CreateUnbounded<(INatsJSMsg<byte[]> Message, double Milliseconds, TaskCompletionSource Written)>();
+        var rows = Channel.CreateUnbounded<Done>();
         var writing = WriteAsync(rows.Reader);
         var workers = Enumerable.Range(0, concurrency).Select(_ => WorkAsync(messages.Reader, rows.Writer)).ToArray();
         var got = 0;
@@ -59,41 +61,43 @@ internal sealed class BareDelivery(INatsJSContext jetStream, NpgsqlDataSource da
         return Run.Of(counts.Sum(), clock.Elapsed, []);
     }
 
-    private async Task WorkAsync(
-        ChannelReader<INatsJSMsg<byte[]>> messages, ChannelWriter<(INatsJSMsg<byte[]> Message, double Milliseconds, TaskCompletionSource Written)> rows)
+    private async Task WorkAsync(ChannelReader<INatsJSMsg<byte[]>> messages, ChannelWriter<Done> rows)
     {
         await foreach (var message in messages.ReadAllAsync())
         {
             var began = Stopwatch.GetTimestamp();
-            await PostAsync(message.Data!);
+            var (headers, firstByte) = await PostAsync(message.Data!);
             var written = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            rows.TryWrite((message, Stopwatch.GetElapsedTime(began).TotalMilliseconds, written));
+            rows.TryWrite(new(message, headers, firstByte, Stopwatch.GetElapsedTime(began), written));
             await written.Task;
             await message.AckAsync();
         }
     }
 
-    private async Task PostAsync(byte[] body)
+    private async Task<(HttpResponseHeaders Headers, TimeSpan FirstByte)> PostAsync(byte[] body)
     {
+        var began = Stopwatch.GetTimestamp();
         using var content = new ByteArrayContent(body);
         content.Headers.ContentType = Json;
         using var request = new HttpRequestMessage(HttpMethod.Post, endpoint) { Content = content };
         using var response = await _client.SendAsync(request, CancellationToken.None);
+        var firstByte = Stopwatch.GetElapsedTime(began);
         response.Content.ReadAsStream().CopyTo(Stream.Null);
+        return (response.Headers, firstByte);
     }
 
-    private async Task WriteAsync(ChannelReader<(INatsJSMsg<byte[]> Message, double Milliseconds, TaskCompletionSource Written)> rows)
+    private async Task WriteAsync(ChannelReader<Done> rows)
     {
         await using var connection = await database.OpenConnectionAsync();
         var batch = new List<TaskCompletionSource>();
         while (await rows.WaitToReadAsync())
         {
             await using (var copy = await connection.BeginBinaryImportAsync(
-                "COPY bench_attempts (attempt_number, started_at, completed_at, response_status, execution_time_ms, event_id, webhook_id, outcome, subject, stream, stream_sequence) FROM STDIN (FORMAT binary)"))
+                "COPY bench_attempts (attempt_number, started_at, completed_at, response_status, execution_time_ms, event_id, webhook_id, outcome, subject, stream, stream_sequence, worker, remote_address, response_headers, first_byte_ms) FROM STDIN (FORMAT binary)"))
             {
                 while (rows.TryRead(out var row))
                 {
-                    await WriteAsync(copy, row.Message, row.Milliseconds);
+                    await WriteAsync(copy, row);
                     batch.Add(row.Written);
                 }
 
@@ -105,20 +109,26 @@ internal sealed class BareDelivery(INatsJSContext jetStream, NpgsqlDataSource da
         }
     }
 
-    private static async Task WriteAsync(NpgsqlBinaryImporter copy, INatsJSMsg<byte[]> message, double milliseconds)
+    private async Task WriteAsync(NpgsqlBinaryImporter copy, Done row)
     {
         var ended = DateTime.UtcNow;
         await copy.StartRowAsync();
         await copy.WriteAsync(1, NpgsqlDbType.Integer);
-        await copy.WriteAsync(ended.AddMilliseconds(-milliseconds), NpgsqlDbType.TimestampTz);
+        await copy.WriteAsync(ended - row.Duration, NpgsqlDbType.TimestampTz);
         await copy.WriteAsync(ended, NpgsqlDbType.TimestampTz);
         await copy.WriteAsync(204, NpgsqlDbType.Integer);
-        await copy.WriteAsync((decimal)milliseconds, NpgsqlDbType.Numeric);
-        await copy.WriteAsync(message.Headers!["Nats-Msg-Id"].ToString(), NpgsqlDbType.Text);
+        await copy.WriteAsync((decimal)row.Duration.TotalMilliseconds, NpgsqlDbType.Numeric);
+        await copy.WriteAsync(row.Message.Headers!["Nats-Msg-Id"].ToString(), NpgsqlDbType.Text);
         await copy.WriteAsync(1, NpgsqlDbType.Integer);
         await copy.WriteAsync("delivered", NpgsqlDbType.Text);
-        await copy.WriteAsync(message.Subject, NpgsqlDbType.Text);
-        await copy.WriteAsync(message.Metadata!.Value.Stream, NpgsqlDbType.Text);
-        await copy.WriteAsync((long)message.Metadata!.Value.Sequence.Stream, NpgsqlDbType.Bigint);
+        await copy.WriteAsync(row.Message.Subject, NpgsqlDbType.Text);
+        await copy.WriteAsync(row.Message.Metadata!.Value.Stream, NpgsqlDbType.Text);
+        await copy.WriteAsync((long)row.Message.Metadata!.Value.Sequence.Stream, NpgsqlDbType.Bigint);
+        await copy.WriteAsync(_worker, NpgsqlDbType.Text);
+        await copy.WriteAsync(endpoint.Authority, NpgsqlDbType.Text);
+        await copy.WriteAsync(JsonSerializer.Serialize(row.Headers.NonValidated.ToDictionary(header => header.Key, header => header.Value.ToString())), NpgsqlDbType.Jsonb);
+        await copy.WriteAsync((decimal)row.FirstByte.TotalMilliseconds, NpgsqlDbType.Numeric);
     }
+
+    private sealed record Done(INatsJSMsg<byte[]> Message, HttpResponseHeaders Headers, TimeSpan FirstByte, TimeSpan Duration, TaskCompletionSource Written);
 }

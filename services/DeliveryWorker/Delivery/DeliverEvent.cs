@@ -10,8 +10,8 @@ using RuleEngineNats.DeliveryWorker.Streams;
 
 namespace RuleEngineNats.DeliveryWorker.Delivery;
 
-/// <summary>The type MassTransit routes stream messages by. The message itself rides beside it (<see cref="StreamEvent"/>): its bytes must not be parsed and written again.</summary>
-public sealed record EventArrived;
+/// <summary>The type MassTransit routes stream messages by. They themselves ride beside it (<see cref="ArrivedEvents"/>): their bytes must not be parsed and written again.</summary>
+public sealed record EventsArrived;
 
 /// <summary>
 /// Takes an event to every endpoint whose filter matches and returns when for each the outcome, or the call that will have it, is committed; only then may
@@ -27,17 +27,17 @@ public sealed record EventArrived;
 /// </summary>
 internal sealed class DeliverEvent(
     Routes routes, CallQueue calls, RecordedDeliveries recorded, EndpointStates states, MakeAttempt attempts, DetachedAttempts detached, AttemptWriter writer,
-    Drain drain, IOptions<DeliveryOptions> options, TimeProvider time) : IConsumer<EventArrived>
+    Drain drain, IOptions<DeliveryOptions> options, TimeProvider time) : IConsumer<EventsArrived>
 {
     private const int MaxFanOut = 32;
 
-    public async Task Consume(ConsumeContext<EventArrived> context)
-    {
-        if (!context.TryGetPayload<StreamEvent>(out var arrived))
-        {
-            throw new InvalidOperationException("an event without its content");
-        }
+    public Task Consume(ConsumeContext<EventsArrived> context)
+        => context.TryGetPayload<ArrivedEvents>(out var arrived)
+            ? Task.WhenAll(arrived.Events.Select(one => one.HandleAsync(DeliverAsync)))
+            : throw new InvalidOperationException("events without their content");
 
+    private async Task DeliverAsync(StreamEvent arrived)
+    {
         // Not the context's token: an attempt may outlive its message.
         var cancellationToken = drain.Abort;
         var endpoints = (await routes.ForAsync(arrived.PublishedThrough, arrived.Outgoing.Subject!, cancellationToken)).Match(arrived.Outgoing.Subject!);

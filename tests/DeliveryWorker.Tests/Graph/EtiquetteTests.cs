@@ -79,15 +79,27 @@ public sealed class EtiquetteTests
         await graph.PublishManyAsync("events.x", Events, "1_");
         await graph.SettledAsync(Events);
         using var process = Process.GetProcessById(worker.Id);
-        var (before, clock) = (process.TotalProcessorTime, Stopwatch.StartNew());
 
-        await Wait.UntilAsync(() => clock.Elapsed > TimeSpan.FromSeconds(10), "ten seconds of failing");
+        // A process that has just started compiles for a while.
+        var share = await ShareOfCoreAsync(process);
+        for (var windows = 1; share >= 0.2 && windows < 4; windows++)
+        {
+            share = await ShareOfCoreAsync(process);
+        }
 
-        process.Refresh();
-        var share = (process.TotalProcessorTime - before) / clock.Elapsed;
         Assert.True(share < 0.2, $"{share:P0} of a core while all that is due fails");
+        Assert.Equal(1, await graph.CountAsync("SELECT count(*) FROM webhook_delivery_health WHERE circuit = 'open'"));
         Assert.InRange(await graph.CountAsync("SELECT max(attempts) FROM rule_webhook_calls"), 1, 4);
         Assert.InRange(await graph.CountAsync("SELECT count(*) FROM rule_webhook_call_history"), 10, 10 + 64 + 30);
+    }
+
+    private static async Task<double> ShareOfCoreAsync(Process process)
+    {
+        process.Refresh();
+        var (before, clock) = (process.TotalProcessorTime, Stopwatch.StartNew());
+        await Wait.UntilAsync(() => clock.Elapsed > TimeSpan.FromSeconds(5), "five seconds of failing");
+        process.Refresh();
+        return (process.TotalProcessorTime - before) / clock.Elapsed;
     }
 
     [Fact]
