@@ -26,6 +26,9 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
     // What connects is never accepted, and never answered.
     private static readonly TcpListener Hole = new(IPAddress.Loopback, 0);
 
+    // An endpoint that had more than its eight places at a moment has some of them in the queue.
+    private const string HealthyLeft = "SELECT count(*) FROM rule_webhook_calls JOIN rule_webhooks USING (webhook_id) WHERE webhook_name LIKE 'healthy%' AND due_at IS NOT NULL";
+
     private static readonly byte[] Body = System.Text.Encoding.UTF8.GetBytes($$"""{"data":"{{new string('x', 1013)}}"}""");
 
     private readonly PostgresServer _postgres;
@@ -128,7 +131,8 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
         new("delivery, one webhook, 1 KiB", 0.7, time => OursAsync(time, _ => "events.one"), BareAsync),
         new("delivery beside POSTs alone", null, time => OursAsync(time, _ => "events.one"), time => _bare.PostAsync(time, Body)),
         new("delivery, 1,000 webhooks on 1,000 subjects, beside one webhook", 0.9, time => OursAsync(time, n => $"events.many.{1 + (n % Webhooks)}"), time => OursAsync(time, _ => "events.one")),
-        new("delivery to 50 healthy endpoints beside a black hole, one at 29 s and one always 500", 0.95, time => HealthyAsync(time, beside: true), time => HealthyAsync(time, beside: false)),
+        new("delivery to 50 healthy endpoints beside a black hole, one at 29 s and one always 500", 0.95, time => BesideAsync(() => HealthyAsync(time)), time => AloneAsync(() => HealthyAsync(time))),
+        new("delivery of 1,000/s to the 50, publish to answer", null, time => BesideAsync(() => PacedAsync(time)), time => AloneAsync(() => PacedAsync(time))),
     ];
 
     public async ValueTask DisposeAsync()
@@ -160,26 +164,59 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
         return run;
     }
 
-    // The bad three have 5,700 events parked and as many in flight as they can when it begins, or nothing at all.
-    private async Task<Run> HealthyAsync(TimeSpan time, bool beside)
+    // The bad three have 5,700 events parked and as many in flight as they can.
+    private async Task<Run> BesideAsync(Func<Task<Run>> run)
     {
-        if (beside)
-        {
-            await PublishAsync(5700, n => n < 5000 ? "events.bad.hole" : n < 5200 ? "events.bad.slow" : "events.bad.wrong");
-            await WaitAsync("SELECT 0");
-        }
+        await PublishAsync(5700, n => n < 5000 ? "events.bad.hole" : n < 5200 ? "events.bad.slow" : "events.bad.wrong");
+        await WaitAsync("SELECT 0");
+        return await AloneAsync(run);
+    }
 
-        var count = Count(time);
-        _worker.Pause();
-        await PublishAsync(count, n => $"events.healthy.{1 + (n % Healthy)}");
-        var clock = Stopwatch.StartNew();
-        _worker.Resume();
-        // An endpoint that had more than its eight places at a moment has some of them in the queue.
-        await WaitAsync("SELECT count(*) FROM rule_webhook_calls JOIN rule_webhooks USING (webhook_id) WHERE webhook_name LIKE 'healthy%' AND due_at IS NOT NULL");
-        var run = Run.Of(count, clock.Elapsed, []);
+    private async Task<Run> AloneAsync(Func<Task<Run>> run)
+    {
+        var result = await run();
         await using var command = _database.CreateCommand("DELETE FROM rule_webhook_calls; DELETE FROM rule_webhook_health");
         await command.ExecuteNonQueryAsync();
-        return run;
+        return result;
+    }
+
+    private async Task<Run> HealthyAsync(TimeSpan time)
+    {
+        var count = Count(time);
+        _worker.Pause();
+        await PublishAsync(count, HealthySubject);
+        var clock = Stopwatch.StartNew();
+        _worker.Resume();
+        await WaitAsync(HealthyLeft);
+        return Run.Of(count, clock.Elapsed, []);
+    }
+
+    private async Task<Run> PacedAsync(TimeSpan time)
+    {
+        const int Batch = 20;
+        var first = _published + 1;
+        var sent = new List<double>();
+        var clock = Stopwatch.StartNew();
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Batch));
+        while (clock.Elapsed < time)
+        {
+            sent.AddRange(Enumerable.Repeat((double)TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds(), Batch));
+            await PublishAsync(Batch, HealthySubject);
+            await timer.WaitForNextTickAsync();
+        }
+
+        await WaitAsync(HealthyLeft);
+        var elapsed = clock.Elapsed;
+        var latencies = new List<double>();
+        await using var command = _database.CreateCommand("SELECT substr(event_id, 3)::int, extract(epoch FROM completed_at)::float8 * 1000 FROM rule_webhook_call_history WHERE outcome = 'delivered' AND subject LIKE 'events.healthy.%' AND substr(event_id, 3)::int >= $1");
+        command.Parameters.Add(new() { Value = first });
+        await using var reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            latencies.Add(reader.GetDouble(1) - sent[reader.GetInt32(0) - first]);
+        }
+
+        return Run.Of(sent.Count, elapsed, latencies);
     }
 
     private async Task WaitAsync(string none)
@@ -204,6 +241,8 @@ internal sealed class DeliveryBenchmarks : IAsyncDisposable
         await _bare.RunAsync(BareStream, count);
         return Run.Of(count, clock.Elapsed, []);
     }
+
+    private static string HealthySubject(int number) => $"events.healthy.{1 + (number % Healthy)}";
 
     private int Count(TimeSpan time) => (int)(_perSecond * time.TotalSeconds);
 
