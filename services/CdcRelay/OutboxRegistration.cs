@@ -26,6 +26,7 @@ internal static class OutboxRegistration
         services.AddScoped<Wakeups>();
         services.AddScoped<CommitVisibility>();
         services.AddScoped<MarkRows>();
+        services.AddScoped<PrepareLargeRow>();
         services.AddScoped<PublishOutboxRow>();
         services.AddScoped<ScanPending>();
         services.AddScoped<RetryParked>();

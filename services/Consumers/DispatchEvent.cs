@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Runtime.Serialization;
 using System.Text.Json;
 using MassTransit;
@@ -15,23 +16,25 @@ internal sealed class DispatchEvent<TConsumer> : IConsumeObserver
     where TConsumer : class, IConsumer
 {
     private readonly IReceiveEndpointDispatcher<TConsumer> _dispatcher;
+    private readonly EventBodies _bodies;
     private readonly string _name;
 
-    public DispatchEvent(IReceiveEndpointDispatcher<TConsumer> dispatcher, string name)
+    public DispatchEvent(IReceiveEndpointDispatcher<TConsumer> dispatcher, EventBodies bodies, string name)
     {
-        (_dispatcher, _name) = (dispatcher, name);
+        (_dispatcher, _bodies, _name) = (dispatcher, bodies, name);
         dispatcher.ConnectConsumeObserver(this);
     }
 
     public async Task HandleAsync(INatsJSMsg<byte[]> message, string stream, DateTimeOffset countedFrom, CancellationToken cancellationToken)
     {
         var headers = Headers(message.Headers);
-        var received = ReceivedEvent.From(message, stream);
+        using var body = await _bodies.ReadAsync(message, cancellationToken);
+        var received = ReceivedEvent.From(message, stream, body.Bytes);
         ActivityContext.TryParse(headers.GetValueOrDefault(EventHeaders.TraceParent) as string, null, isRemote: true, out var parent);
         using var activity = Telemetry.Source.StartActivity($"consume {_name}", ActivityKind.Consumer, parent);
         try
         {
-            await _dispatcher.Dispatch(message.Data ?? [], headers, cancellationToken, received);
+            await _dispatcher.Dispatch(BytesOf(body), headers, cancellationToken, received);
         }
         catch (Exception e) when (!received.Read && e is JsonException or MessageNotConsumedException)
         {
@@ -52,6 +55,10 @@ internal sealed class DispatchEvent<TConsumer> : IConsumeObserver
 
     public Task ConsumeFault<T>(ConsumeContext<T> context, Exception exception)
         where T : class => Task.CompletedTask;
+
+    // A body comes as an array of its own.
+    private static byte[] BytesOf(HeldBody body)
+        => MemoryMarshal.TryGetArray(body.Bytes, out var whole) && whole.Count == whole.Array!.Length ? whole.Array : body.Bytes.ToArray();
 
     private static Dictionary<string, object> Headers(NatsHeaders? headers)
     {

@@ -83,7 +83,7 @@ public static class EventConsumers
         where TConsumer : class, IConsumer
     {
         var options = provider.GetRequiredService<IOptionsMonitor<EventConsumerOptions>>().Get(consumer);
-        var dispatch = new DispatchEvent<TConsumer>(provider.GetRequiredService<IReceiveEndpointDispatcher<TConsumer>>(), consumer);
+        var dispatch = new DispatchEvent<TConsumer>(provider.GetRequiredService<IReceiveEndpointDispatcher<TConsumer>>(), provider.GetRequiredService<EventBodies>(), consumer);
         var work = new PumpWork(
             SharedConsumer.Definition(consumer, options.AckWait, filter), dispatch.HandleAsync, options.Concurrency, options.ProgressEvery,
             new RedeliveryRule(options.RetryDelay, MaxRetryDelay, options.MaxAttempts));

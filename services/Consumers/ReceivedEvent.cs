@@ -11,18 +11,18 @@ namespace RuleEngineNats.Consumers;
 /// <param name="Sequence">Its place there, from 1.</param>
 /// <param name="StoredAt">When the server stored it.</param>
 /// <param name="Delivery">How often the server has given it to this consumer, this time included.</param>
-/// <param name="Body">The event's JSON as it was published, byte for byte.</param>
+/// <param name="Body">The event's JSON as it was published, byte for byte, also where it was too large for a message and lay in the Object Store.</param>
 public sealed record ReceivedEvent(string Id, string Subject, string Stream, ulong Sequence, DateTimeOffset StoredAt, ulong Delivery, ReadOnlyMemory<byte> Body)
 {
     /// <summary>Whether the body could be read and the consumer was called.</summary>
     internal bool Read { get; set; }
 
-    internal static ReceivedEvent From(INatsJSMsg<byte[]> message, string stream)
+    internal static ReceivedEvent From(INatsJSMsg<byte[]> message, string stream, ReadOnlyMemory<byte> body)
     {
         var metadata = message.Metadata ?? throw new InvalidOperationException("a message without its place in a stream");
         return new(
             message.Headers is { } headers && headers.TryGetValue(EventHeaders.MessageId, out var id) ? id.ToString() : "",
-            message.Subject, stream, metadata.Sequence.Stream, metadata.Timestamp, metadata.NumDelivered, message.Data);
+            message.Subject, stream, metadata.Sequence.Stream, metadata.Timestamp, metadata.NumDelivered, body);
     }
 }
 

@@ -19,6 +19,15 @@ public static class EventHeaders
     public const string BodySha256 = "rule-body-sha256";
 
     /// <summary>
+    /// On an event whose body was too large for a message: <c>RULE_PAYLOADS/&lt;SHA-256 of the body in lower-case hexadecimal&gt;</c>, the bucket and the name
+    /// of the object that has it. The message's own body is empty then; see <see cref="PayloadObject"/>.
+    /// </summary>
+    public const string BodyObject = "rule-object";
+
+    /// <summary>Beside <see cref="BodyObject"/>: bytes of the body, in decimal.</summary>
+    public const string BodyObjectSize = "rule-object-size";
+
+    /// <summary>
     /// On an event that the server had lost and that was published again: it may have been delivered before, so outcomes on record count. Any value.
     /// </summary>
     public const string Restored = "rule-restored";

@@ -11,8 +11,11 @@ namespace RuleEngineNats.Contracts;
 /// </summary>
 public static class PayloadRules
 {
-    /// <summary>Default and recommended limit of a body in bytes. A stream takes messages of 512 KiB, headers included, so this leaves room for them.</summary>
-    public const int DefaultMaxBytes = 256 * 1024;
+    /// <summary>Most bytes of a body, whatever is configured: 64 MiB. The SQL functions refuse above it too.</summary>
+    public const int MaxBytes = 64 * 1024 * 1024;
+
+    /// <summary>Default limit of a body in bytes where one is configured: 16 MiB. What is too large for a message travels as a <see cref="PayloadObject"/>.</summary>
+    public const int DefaultMaxBytes = 16 * 1024 * 1024;
 
     /// <summary>Deepest nesting of arrays and objects.</summary>
     public const int MaxDepth = 64;
@@ -23,8 +26,11 @@ public static class PayloadRules
     /// <summary>Largest exponent of a number, either sign: what a double can hold.</summary>
     public const int MaxExponent = 308;
 
-    /// <summary>Most properties in all objects of a body together.</summary>
+    /// <summary>Most properties in all objects of a body together; of a body above 800 kB, one for each <see cref="BytesPerProperty"/> bytes.</summary>
     public const int MaxProperties = 50_000;
+
+    /// <summary>Bytes of a large body for each property that it may have: bounds the memory that finding repeated names takes.</summary>
+    public const int BytesPerProperty = 16;
 
     private static readonly ulong Seed = (ulong)Random.Shared.NextInt64() | 1;
 
@@ -60,7 +66,7 @@ public static class PayloadRules
     private static PayloadProblem? CheckJson(ReadOnlySpan<byte> body)
     {
         var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth + 1, CommentHandling = JsonCommentHandling.Disallow });
-        var names = new SeenNames(stackalloc ulong[SeenNames.InitialSlots], stackalloc int[MaxDepth + 1]);
+        var names = new SeenNames(stackalloc ulong[SeenNames.InitialSlots], stackalloc int[MaxDepth + 1], Math.Max(MaxProperties, body.Length / BytesPerProperty));
         try
         {
             while (reader.Read())
@@ -234,7 +240,7 @@ public static class PayloadRules
     /// The names met so far, as seeded 64-bit hashes of object and name in an open-addressed table: no string is made for any of them.
     /// Two different names that share a hash would be taken for one; with a seed of this process that cannot be provoked and happens once in 2^64 pairs.
     /// </summary>
-    private ref struct SeenNames(Span<ulong> table, Span<int> objects)
+    private ref struct SeenNames(Span<ulong> table, Span<int> objects, int limit)
     {
         public const int InitialSlots = 64;
 
@@ -252,9 +258,9 @@ public static class PayloadRules
 
         public PayloadProblem? Add(ulong name, int depth, int position)
         {
-            if (_count >= MaxProperties)
+            if (_count >= limit)
             {
-                return new PayloadProblem(PayloadProblemKind.TooLarge, $"more than {MaxProperties} properties", position);
+                return new PayloadProblem(PayloadProblemKind.TooLarge, $"more than {limit} properties", position);
             }
 
             // Slot value 0 means free.

@@ -15,6 +15,11 @@ public static class StreamNames
     /// <summary>Documents that could not be stored: <c>messages.dlq.&gt;</c>. Defined by IngestionApi.</summary>
     public const string MessagesDeadLetter = "MESSAGESDLQ";
 
+    /// <summary>
+    /// The Object Store bucket for bodies that are too large for a message, one on each server: the stream <c>OBJ_RULE_PAYLOADS</c>. Defined by ConfigService.
+    /// </summary>
+    public const string PayloadBucket = "RULE_PAYLOADS";
+
     /// <summary>Prefix of every subject in <see cref="Messages"/>.</summary>
     public const string IngestSubjectPrefix = "messages.ingest.";
 

@@ -6,6 +6,7 @@ using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Health;
 using RuleEngineNats.DeliveryWorker.Isolation;
 using RuleEngineNats.DeliveryWorker.Ordering;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Queue;
 using RuleEngineNats.DeliveryWorker.Replays;
 using RuleEngineNats.DeliveryWorker.Routing;
@@ -26,6 +27,7 @@ internal static class DeliveryServices
             provider.GetRequiredService<IHostApplicationLifetime>(), provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.DrainTimeout,
             provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<Routes>();
+        services.AddSingleton<ReadBody>();
         services.AddSingleton<CallQueue>();
         services.AddSingleton<RecordedDeliveries>();
         services.AddSingleton(static provider => new DeliveryClient(provider.GetRequiredService<IOptions<DeliveryOptions>>().Value.Egress));

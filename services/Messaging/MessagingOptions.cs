@@ -9,9 +9,25 @@ public sealed class MessagingOptions
     /// <summary>Name of the configuration section.</summary>
     public const string Section = "Messaging";
 
-    /// <summary>Largest body of an event in bytes. Default 256 KiB. A stream takes messages of 512 KiB, headers included, so more than 496 KiB would be accepted here and refused there.</summary>
-    [Range(1024, 496 * 1024)]
+    /// <summary>
+    /// Largest body in bytes of an event that PublishService takes. Default 16 MiB, at most 64 MiB; above it a request is RESOURCE_EXHAUSTED. What is above 496 KiB, or
+    /// the server's <c>max_payload</c> less 16 KiB, travels through the Object Store. Each call at work holds its body: with a higher limit allow fewer
+    /// (<c>Publish:ConcurrentCalls</c>, <c>Publish:ConcurrentStreams</c>). SQL publishes have the limit of 64 MiB alone.
+    /// </summary>
+    [Range(1024, PayloadRules.MaxBytes)]
     public int MaxBodyBytes { get; set; } = PayloadRules.DefaultMaxBytes;
+
+    /// <summary>
+    /// Bodies above 496 KiB that this process has in hand at once: being put into the Object Store or read from it and handed on, and beside these as many that wait for
+    /// their history row. Default 4, so up to 512 MiB when all of them are 64 MiB; further ones wait. At most 6: a worker may have to leave all of them to the queue in one
+    /// statement, which takes each twice, and PostgreSQL takes less than 1 GiB.
+    /// </summary>
+    [Range(1, 6)]
+    public int LargePayloads { get; set; } = 4;
+
+    /// <summary>Time for putting a body into the Object Store or reading it from there, its turn awaited. Default 30 s: 64 MiB on a line of 20 Mbit/s. After it the event counts as not stored, or comes again.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
+    public TimeSpan ObjectTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Connections opened at start. Default 2: one multiplexed connection is enough for the rate of one core, the second carries on when it breaks.</summary>
     [Range(1, 64)]

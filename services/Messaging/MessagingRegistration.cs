@@ -10,7 +10,7 @@ namespace RuleEngineNats.Messaging;
 public static class MessagingRegistration
 {
     /// <summary>
-    /// Registers <see cref="ConfigWatcher"/>, <see cref="NatsConnections"/>, <see cref="EventPublisher"/>, <see cref="StreamProvisioner"/>,
+    /// Registers <see cref="ConfigWatcher"/>, <see cref="NatsConnections"/>, <see cref="EventPublisher"/>, <see cref="PayloadObjects"/>, <see cref="EventBodies"/>, <see cref="StreamProvisioner"/>,
     /// <see cref="HistoryWriter"/> and the reports of <c>rule_nats_service_reports</c>. The service itself registers the <c>NpgsqlDataSource</c> with
     /// <c>AddNpgsqlDataSource("rules")</c>.
     /// </summary>
@@ -28,6 +28,8 @@ public static class MessagingRegistration
         builder.Services.AddSingleton<ConfigWatcher>();
         builder.Services.AddHostedService(services => services.GetRequiredService<ConfigWatcher>());
         builder.Services.AddSingleton<NatsConnections>();
+        builder.Services.AddSingleton<PayloadObjects>();
+        builder.Services.AddSingleton<EventBodies>();
         builder.Services.AddSingleton<EventPublisher>();
         builder.Services.AddSingleton<StreamProvisioner>();
         builder.Services.AddSingleton<HistoryWriter>();

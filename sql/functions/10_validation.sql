@@ -193,7 +193,7 @@ COMMENT ON FUNCTION rule_webhook_headers_check(jsonb, boolean) IS
 CREATE OR REPLACE FUNCTION rule_nats_payload_text(p_payload jsonb)
 RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    c_limit constant integer := 1040384; -- 1 MiB, NATS's max_payload, less 8 KiB for headers
+    c_limit constant integer := 67108864; -- 64 MiB. What is too large for a message of NATS travels through the Object Store.
     v_size integer;
     v_text text;
 BEGIN
@@ -203,8 +203,9 @@ BEGIN
     -- The size it has unpacked: a value out of a table may come compressed, and then pg_column_size alone says little about it.
     v_size := pg_column_size(p_payload #> '{}');
     -- jsonb keeps 1e131071 in 8 bytes and prints 131,072 digits: a large document is checked before it is printed.
-    IF v_size > 8 * c_limit THEN
-        RAISE EXCEPTION 'payload is larger than % bytes', c_limit USING ERRCODE = '54000';
+    IF v_size > 2 * c_limit THEN
+        RAISE EXCEPTION 'payload is % bytes as jsonb, the limit is %', v_size, 2 * c_limit
+            USING ERRCODE = '54000', HINT = 'Publish a reference to the data, or split it into several events.';
     ELSIF v_size <= 4096 THEN
         v_text := p_payload::text;
         -- Too short for 65 levels and for 200 digits: an ordinary small document leaves here, after half the time.
@@ -218,7 +219,8 @@ BEGIN
     END IF;
     v_text := coalesce(v_text, p_payload::text);
     IF octet_length(v_text) > c_limit THEN
-        RAISE EXCEPTION 'payload is % bytes, the limit is %', octet_length(v_text), c_limit USING ERRCODE = '54000';
+        RAISE EXCEPTION 'payload is % bytes, the limit is %', octet_length(v_text), c_limit
+            USING ERRCODE = '54000', HINT = 'Publish a reference to the data, or split it into several events.';
     END IF;
     -- 2 microseconds for a kilobyte; counting brackets in the text took 30, half of this function.
     IF jsonb_path_exists(p_payload, 'strict $.**{64} ? (@.type() == "array" || @.type() == "object")') THEN
@@ -227,7 +229,7 @@ BEGIN
     RETURN v_text;
 END $$;
 COMMENT ON FUNCTION rule_nats_payload_text(jsonb) IS
-'The text that is published for a payload. Raises 22004 for null, 54000 over 1,040,384 bytes, 22023 for a number beyond 1e308 or deeper than 64 levels.';
+'The text that is published for a payload. Raises 22004 for null, 54000 over 67,108,864 bytes (64 MiB; as jsonb 128 MiB), 22023 for a number beyond 1e308 or deeper than 64 levels.';
 
 CREATE OR REPLACE FUNCTION rule_webhooks_check() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -116,6 +116,26 @@ END $$;
 COMMENT ON FUNCTION rule_nats_parked_due(text, bigint[], integer) IS
 'Up to p_limit parked events of one destination whose time has come and that are not in flight; finished ones are forgotten. Publish each, then mark or park it.';
 
+CREATE OR REPLACE FUNCTION rule_nats_event_body(p_nats_msg_id text, p_body_sha256 bytea, p_published_at timestamptz)
+RETURNS bytea LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_body bytea;
+BEGIN
+    -- A derived id has the key of its row. Any other is looked for among the rows of two minutes: nothing is indexed by it.
+    IF p_nats_msg_id ~ '^p[0-9a-f]{12}_[0-9]{1,18}$' THEN
+        SELECT coalesce(h.body, convert_to(h.payload::text, 'UTF8')) INTO v_body FROM rule_nats_publish_history h
+         WHERE h.publish_id = split_part(p_nats_msg_id, '_', 2)::bigint AND h.nats_msg_id = p_nats_msg_id AND h.body_sha256 = p_body_sha256;
+    ELSE
+        SELECT coalesce(h.body, convert_to(h.payload::text, 'UTF8')) INTO v_body FROM rule_nats_publish_history h
+         WHERE h.published_at BETWEEN p_published_at - interval '1 minute' AND p_published_at + interval '1 minute'
+           AND h.nats_msg_id = p_nats_msg_id AND h.body_sha256 = p_body_sha256
+         LIMIT 1;
+    END IF;
+    RETURN v_body;
+END $$;
+COMMENT ON FUNCTION rule_nats_event_body(text, bytea, timestamptz) IS
+'Internal: the exact bytes of an event by its Nats-Msg-Id, the SHA-256 of its body and (needed unless the id is a derived one, p<database>_<publish_id>) its ce-time; null when the history has it not or no more. For a body that the Object Store has lost.';
+
 CREATE OR REPLACE FUNCTION rule_nats_mark_restored(p_publish_ids bigint[], p_streams text[], p_sequences bigint[])
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE

@@ -75,7 +75,7 @@ BEGIN
             ('rule_stats rule_admin', 'SELECT ON rule_nats_reconcile_runs, rule_nats_reconcile_state, rule_nats_consumer_restarts'),
             ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_claim, rule_webhook_lease, rule_webhook_retry, rule_webhook_retry_delay, rule_webhook_retry_delays, rule_webhook_disable,
                 rule_webhook_record_outcomes, rule_webhook_take_probes, rule_webhook_take_tokens, rule_webhook_check_backlogs,
-                rule_webhook_secret_get, rule_nats_consumer_update_stats, rule_nats_subject_covers'),
+                rule_webhook_secret_get, rule_nats_consumer_update_stats, rule_nats_subject_covers, rule_nats_event_body'),
             ('rule_worker', 'SELECT ON rule_webhooks, rule_webhook_secrets, rule_nats_streams'),
             ('rule_worker', 'SELECT, INSERT, UPDATE ON rule_webhook_calls'),
             ('rule_worker', 'SELECT, INSERT ON rule_webhook_call_history'),

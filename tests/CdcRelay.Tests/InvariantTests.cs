@@ -130,7 +130,8 @@ public sealed class InvariantTests(ITestOutputHelper output)
     public async Task I13_one_poison_row_in_a_hundred_keeps_no_good_row_waiting()
     {
         const int Rows = 4_000;
-        await using var outbox = await Outbox.CreateAsync(nats: new(MaxPayload: 65_536));
+        await using var outbox = await Outbox.CreateAsync(withStream: false);
+        await outbox.JetStream.CreateStreamAsync(new("WEBHOOKS", ["webhooks.>", "events.>"]) { MaxMsgSize = 65_536 });
         var relay = await outbox.StartRelayAsync();
         await outbox.StreamingAsync();
         var (webhook, homeless) = (await outbox.RegisterAsync("orders"), await outbox.RegisterAsync("homeless", "elsewhere.orders"));

@@ -8,7 +8,8 @@ public sealed class RefusalTests
     [Fact]
     public async Task A_row_that_can_never_be_stored_is_refused_with_the_reason_and_stalls_nobody()
     {
-        await using var outbox = await Outbox.CreateAsync(nats: new(MaxPayload: 65_536));
+        await using var outbox = await Outbox.CreateAsync(withStream: false);
+        await outbox.JetStream.CreateStreamAsync(new("WEBHOOKS", ["webhooks.>", "events.>"]) { MaxMsgSize = 65_536 });
         var relay = await outbox.StartRelayAsync();
         var webhook = await outbox.RegisterAsync("orders");
         var large = await outbox.PublishAsync(webhook, $$"""{"large": "{{new string('x', 100_000)}}"}""", "large");

@@ -43,6 +43,25 @@ public sealed class EventConsumerTests
     }
 
     [Fact]
+    public async Task A_body_that_was_too_large_for_a_message_comes_out_of_the_Object_Store_and_one_that_is_gone_is_given_up_in_the_end()
+    {
+        await using var stream = await Stream.StartAsync();
+        var bucket = await PayloadBucket.CreateAsync(stream.JetStream);
+        var (body, gone) = (Encoding.UTF8.GetBytes($$"""{"order": "1", "more": {{PayloadBucket.Json(1_500_000)}}}"""), Encoding.UTF8.GetBytes(PayloadBucket.Json(1_500_000)));
+        await bucket.PutAsync(PayloadBucket.Sha256(body), body);
+        await stream.PublishAsync(Subject, [], "gone", PayloadBucket.Headers(gone));
+        await stream.PublishAsync(Subject, [], "1_a", PayloadBucket.Headers(body));
+        var behaviour = new Behaviour();
+        await using var host = await ConsumerHost.StartAsync(stream, behaviour, static options => (options.MaxAttempts, options.RetryDelay) = (2, TimeSpan.FromMilliseconds(10)));
+        await stream.SettledAsync(ConsumerHost.Name);
+
+        var (received, order) = Assert.Single(behaviour.Got);
+        Assert.Equal(("1_a", "1"), (received.Id, order.Number));
+        Assert.True(received.Body.Span.SequenceEqual(body));
+        Assert.Contains("after delivery 2; it stays in the stream: payload_missing: the object is gone, ", host.Log, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_consumer_that_throws_gets_the_event_again_and_the_others_go_on()
     {
         await using var stream = await Stream.StartAsync();

@@ -217,7 +217,7 @@ public sealed class ConfigurationChangeTests
             var options = Microsoft.Extensions.Options.Options.Create(new MessagingOptions { ConfigRefresh = TimeSpan.FromHours(1) });
             _watcher = new ConfigWatcher(_rules, new SecretBox(Microsoft.Extensions.Options.Options.Create(new SecretsOptions())), options, TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
             Connections = new NatsConnections(_watcher, new ConfigurationBuilder().Build(), options, TimeProvider.System, NullLoggerFactory.Instance);
-            Publisher = new EventPublisher(Connections, options, TimeProvider.System);
+            Publisher = new EventPublisher(Connections, new PayloadObjects(Connections, options, TimeProvider.System), options, TimeProvider.System);
             _reports = new ServiceReports(
                 Connections, _watcher, _rules, new HostingEnvironment { ApplicationName = "TestService" }, TimeProvider.System, NullLogger<ServiceReports>.Instance);
         }

@@ -82,6 +82,31 @@ public sealed class DatabaseTests
     }
 
     [Fact]
+    public async Task The_bucket_for_large_bodies_is_created_once_and_one_that_keeps_them_for_less_is_reported_not_changed()
+    {
+        var connectionString = await (await PostgresServer.StartAsync()).CreateDatabaseAsync();
+        await using var harness = await Harness.StartAsync(database: connectionString);
+        await using var dataSource = NpgsqlDataSource.Create(connectionString);
+        var provisioner = new StreamProvisioner(harness.Connections, harness.Watcher, dataSource, NullLogger<StreamProvisioner>.Instance);
+
+        Assert.Equal(StreamState.Created, (await BucketAsync()).State);
+        Assert.Equal(StreamState.Exists, (await BucketAsync()).State);
+        var created = (await harness.JetStream.GetStreamAsync("OBJ_RULE_PAYLOADS")).Info.Config;
+        Assert.Equal((TimeSpan.FromDays(9), StreamConfigDiscard.New, true), (created.MaxAge, created.Discard, created.AllowRollupHdrs));
+
+        await using var command = dataSource.CreateCommand("UPDATE rule_nats_streams SET max_age_seconds = 864000");
+        await command.ExecuteNonQueryAsync();
+        Assert.Equal(
+            new StreamReport("OBJ_RULE_PAYLOADS", "default", StreamState.Differs,
+                "max_age is 9.00:00:00, less than the 12.00:00:00 that the streams ask for: the bodies of older events are gone before them"),
+            await BucketAsync());
+        Assert.Equal(TimeSpan.FromDays(9), (await harness.JetStream.GetStreamAsync("OBJ_RULE_PAYLOADS")).Info.Config.MaxAge);
+
+        async Task<StreamReport> BucketAsync()
+            => Assert.Single(await provisioner.ProvisionAsync(CancellationToken.None), report => report.Stream == "OBJ_RULE_PAYLOADS");
+    }
+
+    [Fact]
     public async Task History_waits_for_postgres_and_loses_nothing_it_holds()
     {
         await using var postgres = await PostgresServer.StartPrivateAsync();
@@ -170,7 +195,7 @@ public sealed class DatabaseTests
 
     private static (StreamState State, string Detail) State(IReadOnlyList<StreamReport> reports)
     {
-        var report = Assert.Single(reports);
+        var report = Assert.Single(reports, candidate => candidate.Stream == "WEBHOOKS");
         return (report.State, report.Detail);
     }
 

@@ -57,13 +57,15 @@ public sealed class EventPublisherTests
     }
 
     [Fact]
-    public async Task A_message_beyond_the_streams_or_the_servers_limit_is_refused_and_spares_its_neighbours()
+    public async Task A_message_beyond_the_streams_own_limit_or_ours_is_refused_and_spares_its_neighbours()
     {
         await using var harness = await (await Harness.StartAsync()).WithStreamAsync(stream => stream with { MaxMsgSize = 10_000 });
         var neighbours = Enumerable.Range(0, 200).Select(number => PublishAsync(harness, Harness.Event($"n-{number}"))).ToArray();
 
         Assert.Equal(RefusalReason.TooLarge, Assert.IsType<PublishOutcome.Refused>(await PublishAsync(harness, Harness.Event("a", new string('1', 20_000)))).Reason);
-        Assert.Equal(RefusalReason.TooLarge, Assert.IsType<PublishOutcome.Refused>(await PublishAsync(harness, Harness.Event("b", new string('1', 2_000_000)))).Reason);
+        Assert.Equal(
+            new PublishOutcome.Refused(RefusalReason.TooLarge, "payload: 67108865 bytes, at most 67108864; publish a reference to the data instead"),
+            await PublishAsync(harness, Harness.Event("b", new string('1', (64 * 1024 * 1024) + 1))));
         Assert.All(await Task.WhenAll(neighbours), outcome => Assert.IsType<PublishOutcome.Stored>(outcome));
         Assert.All(harness.Pool.GetStatistics().Connections, connection => Assert.Equal(0, connection.Disconnects));
     }

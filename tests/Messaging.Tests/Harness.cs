@@ -22,7 +22,8 @@ internal sealed class Harness : IAsyncDisposable
         Watcher = new ConfigWatcher(dataSource, new SecretBox(Microsoft.Extensions.Options.Options.Create(new SecretsOptions())), wrapped, TimeProvider.System, NullLogger<ConfigWatcher>.Instance);
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("ConnectionStrings:nats", server.Url)]).Build();
         Connections = new NatsConnections(Watcher, configuration, wrapped, TimeProvider.System, NullLoggerFactory.Instance);
-        Publisher = new EventPublisher(Connections, wrapped, TimeProvider.System);
+        Objects = new PayloadObjects(Connections, wrapped, TimeProvider.System);
+        Publisher = new EventPublisher(Connections, Objects, wrapped, TimeProvider.System);
         Client = new NatsConnection(NatsOpts.Default with { Url = server.Url });
     }
 
@@ -33,6 +34,8 @@ internal sealed class Harness : IAsyncDisposable
     public ConfigWatcher Watcher { get; }
 
     public NatsConnections Connections { get; }
+
+    public PayloadObjects Objects { get; }
 
     public EventPublisher Publisher { get; }
 
@@ -63,6 +66,7 @@ internal sealed class Harness : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        Objects.Dispose();
         await Connections.DisposeAsync();
         await Client.DisposeAsync();
         await _dataSource.DisposeAsync();

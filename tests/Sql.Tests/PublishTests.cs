@@ -235,8 +235,8 @@ public sealed class PublishTests
     [InlineData("SELECT rule_webhook_publish_nats(1, ('[' || repeat('1e131071,', 10000) || '1]')::jsonb)", "22023", "payload: number out of range")]
     [InlineData("CREATE TEMP TABLE compressed AS SELECT ('[' || repeat('1e131071,', 10000) || '1]')::jsonb AS p; SELECT rule_webhook_publish_nats(1, p) FROM compressed", "22023", "payload: number out of range")]
     [InlineData("SELECT rule_webhook_publish_nats(1, (repeat('[', 65) || repeat(']', 65))::jsonb)", "22023", "payload: deeper than 64 levels")]
-    [InlineData("SELECT rule_webhook_publish_nats(1, to_jsonb(repeat('x', 1040383)))", "54000", "payload is 1040385 bytes, the limit is 1040384")]
-    [InlineData("SELECT rule_webhook_publish_nats(1, to_jsonb(repeat('x', 100000000)))", "54000", "payload is larger than 1040384 bytes")]
+    [InlineData("SELECT rule_webhook_publish_nats(1, to_jsonb(repeat('x', 67108863)))", "54000", "payload is 67108865 bytes, the limit is 67108864")]
+    [InlineData("SELECT rule_webhook_publish_nats(1, to_jsonb(repeat('x', 134217728)))", "54000", "payload is 134217740 bytes as jsonb, the limit is 134217728")]
     [InlineData("UPDATE rule_webhooks SET nats_subject = NULL; SELECT rule_webhook_publish_nats(1, '{}')", "55000", "NATS subject not configured")]
     [InlineData("SELECT rule_webhook_disable_nats(1); SELECT rule_webhook_publish_nats(1, '{}')", "P0002", "Webhook not found or NATS not enabled")]
     public async Task A_hostile_or_mistaken_publish_is_refused_with_a_clear_error(string sql, string state, string message)

@@ -24,6 +24,7 @@ type Event struct {
 	Sequence    uint64
 	Delivered   uint64
 	WebhookID   string
+	Object      string // The body was too large for a message and lies in the Object Store under this name.
 	Body        []byte
 }
 
@@ -115,6 +116,10 @@ func (d *Deliverer) lookUp(ctx context.Context, event Event) (webhook, error) {
 	id, err := strconv.ParseInt(event.WebhookID, 10, 32)
 	if !validID.MatchString(event.WebhookID) || err != nil {
 		return webhook{}, Poison{"the event has no rule-webhook-id: it was published by subject only, which needs a handler of your own"}
+	}
+	if event.Object != "" {
+		// The message of such an event is empty: sending it would be a lie.
+		return webhook{}, Poison{"the body was too large for a message and lies in the Object Store, which this example does not read"}
 	}
 	hook := webhook{id: int(id)}
 	var headers string

@@ -215,6 +215,6 @@ func (w *Worker) read(message jetstream.Msg) (Event, error) {
 	}
 	return Event{
 		ID: id, Subject: message.Subject(), Sequence: metadata.Sequence.Stream, Delivered: metadata.NumDelivered,
-		WebhookID: headers.Get("rule-webhook-id"), Body: message.Data(),
+		WebhookID: headers.Get("rule-webhook-id"), Object: headers.Get("rule-object"), Body: message.Data(),
 	}, nil
 }

@@ -1,19 +1,22 @@
 using Npgsql;
 using Npgsql.Replication.PgOutput.Messages;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.CdcRelay.Outbox;
 
 /// <summary>Copies a history row out of the WAL's insert message, or out of a query's result; both name their columns alike.</summary>
 internal static class DecodeOutboxRow
 {
+    // Hundreds of rows are in memory at once, so large bodies stay in the table. What a body takes there can be asked without reading it, so that counts here.
     /// <summary>What <see cref="FromQuery"/> reads, in its order; the table is to be called <c>h</c>.</summary>
     public const string Columns = """
-        h.publish_id, h.enqueued_xid, h.webhook_id, h.call_id, h.subject, h.stream_name, coalesce(h.body, convert_to(h.payload::text, 'UTF8')),
+        h.publish_id, h.enqueued_xid, h.webhook_id, h.call_id, h.subject, h.stream_name,
+        CASE WHEN pg_column_size(h.payload) + coalesce(octet_length(h.body), 0) <= 32768 THEN coalesce(h.body, convert_to(h.payload::text, 'UTF8')) END,
         h.body_sha256, h.headers::text, h.nats_msg_id, h.trace_parent, h.attempts, h.published_at, h.config_id, h.rule_execution_id
         """;
 
     /// <summary>
-    /// Everything is copied: the driver uses the same message, tuple and buffer again for the next one. The message is in binary
+    /// Everything but a large body is copied: the driver uses the same message, tuple and buffer again for the next one. The message is in binary
     /// format: a jsonb value is its UTF-8 text, which is what is published unless <c>body</c> holds other bytes.
     /// </summary>
     public static async ValueTask<OutboxRow> FromWalAsync(InsertMessage insert, DateTimeOffset committedAt, CancellationToken cancellationToken)
@@ -53,8 +56,11 @@ internal static class DecodeOutboxRow
             }
         }
 
-        return new(publishId, xid, subject, body ?? payload ?? [], natsMessageId)
+        var bytes = body ?? payload ?? [];
+        var left = bytes.Length > PayloadObjects.LargeBytes;
+        return new(publishId, xid, subject, left ? [] : bytes, natsMessageId)
         {
+            BodyLeft = left,
             WebhookId = webhookId,
             CallId = callId,
             ConfigId = configId,
@@ -73,8 +79,10 @@ internal static class DecodeOutboxRow
     {
         var publishedAt = reader.GetFieldValue<DateTimeOffset>(12);
         // A row that was written after its ack has no transaction of its own.
-        return new(reader.GetInt64(0), reader.IsDBNull(1) ? 0 : reader.GetFieldValue<ulong>(1), reader.GetString(4), reader.GetFieldValue<byte[]>(6), reader.GetString(9))
+        var left = reader.IsDBNull(6);
+        return new(reader.GetInt64(0), reader.IsDBNull(1) ? 0 : reader.GetFieldValue<ulong>(1), reader.GetString(4), left ? [] : reader.GetFieldValue<byte[]>(6), reader.GetString(9))
         {
+            BodyLeft = left,
             WebhookId = reader.IsDBNull(2) ? null : reader.GetInt32(2),
             CallId = reader.IsDBNull(3) ? null : reader.GetInt64(3),
             ConfigId = reader.IsDBNull(13) ? null : reader.GetInt32(13),

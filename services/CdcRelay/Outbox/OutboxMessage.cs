@@ -18,6 +18,7 @@ internal static class OutboxMessage
             TraceParent = activity?.Id ?? row.TraceParent,
             RuleExecutionId = row.RuleExecutionId,
             BodySha256 = row.BodySha256,
+            BodyObject = row.BodyObject,
             Time = row.PublishedAt,
             Headers = headers,
         };

@@ -1,8 +1,18 @@
+using RuleEngineNats.Contracts;
+
 namespace RuleEngineNats.CdcRelay.Outbox;
 
 /// <summary>One pending row of <c>rule_nats_publish_history</c>, copied out of the driver's buffers.</summary>
 internal sealed record OutboxRow(long PublishId, ulong Xid, string Subject, ReadOnlyMemory<byte> Body, string NatsMessageId)
 {
+    /// <summary>The body is large and was left in the table, where <see cref="PrepareLargeRow"/> reads it when it is the row's turn.</summary>
+    public bool BodyLeft { get; init; }
+
+    /// <summary>The object that has the body; then it is not here.</summary>
+    public PayloadObject? BodyObject { get; init; }
+
+    public long Bytes => BodyObject?.Size ?? Body.Length;
+
     public int? WebhookId { get; init; }
 
     public long? CallId { get; init; }

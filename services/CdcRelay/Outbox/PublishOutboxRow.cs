@@ -11,13 +11,15 @@ namespace RuleEngineNats.CdcRelay.Outbox;
 /// 1. the window is a bound on what is held in memory: while NATS is slow the caller waits, and reads no further.
 /// 2. a row that another path has in hand is left to it.
 /// 3. a row of a stream that is left alone, or of a server that has yet to be looked at, stays pending in the table, untouched; the scan comes back to it.
-/// 4. the publish is sent; its answer is awaited elsewhere, so that the next row follows at once.
-/// 5. whatever the answer is, the row is marked.
+/// 4. a large body is put into the Object Store, and the next row waits for that: in the stream it comes after this one.
+/// 5. the publish is sent; its answer is awaited elsewhere, so that the next row follows at once.
+/// 6. whatever the answer is, the row is marked.
 /// </remarks>
 internal sealed partial class PublishOutboxRow(
     EventPublisher publisher,
     NatsConnections connections,
     PublishAdmission admission,
+    PrepareLargeRow prepare,
     ConfigWatcher config,
     MarkRows marks,
     InFlightRows inFlight,
@@ -54,7 +56,7 @@ internal sealed partial class PublishOutboxRow(
         }
 
         var destination = Destination.Of(config.Current, row);
-        if (!await AdmittedAsync(connections.Get(destination.Config), reading) || !gates.MayPublish(destination.Gate))
+        if (!await AdmittedAsync(connections.Get(destination.Config), reading) || !MayPublish(row, destination))
         {
             _window.Release();
             inFlight.Settle(row.PublishId);
@@ -67,11 +69,29 @@ internal sealed partial class PublishOutboxRow(
             return false;
         }
 
-        _ = FinishAsync(row, destination, transaction, working);
+        var (prepared, failed) = prepare.IsNeeded(row, destination.Config) ? await prepare.RunAsync(row, destination.Config, working) : (row, null);
+        _ = FinishAsync(prepared, destination, failed, transaction, working);
         return true;
     }
 
     public void Dispose() => _window.Dispose();
+
+    // A bucket that is unavailable holds up what needs it, and nothing else.
+    private bool MayPublish(OutboxRow row, Destination destination)
+    {
+        if (!gates.MayPublish(destination.Gate))
+        {
+            return false;
+        }
+
+        if (prepare.IsNeeded(row, destination.Config) && !gates.MayPublish(PrepareLargeRow.GateOf(destination.Config)))
+        {
+            gates.Withdraw(destination.Gate);
+            return false;
+        }
+
+        return true;
+    }
 
     private async ValueTask<bool> AdmittedAsync(NatsConnectionPool pool, CancellationToken cancellationToken)
     {
@@ -86,12 +106,13 @@ internal sealed partial class PublishOutboxRow(
     }
 
     // Everything up to the first await runs before the next row is looked at: sends keep their order.
-    private async Task FinishAsync(OutboxRow row, Destination destination, WalProgress.Transaction? transaction, CancellationToken cancellationToken)
+    private async Task FinishAsync(
+        OutboxRow row, Destination destination, PublishOutcome? failed, WalProgress.Transaction? transaction, CancellationToken cancellationToken)
     {
         PublishOutcome outcome;
         try
         {
-            outcome = await PublishAsync(row, destination, cancellationToken);
+            outcome = failed ?? await PublishAsync(row, destination, cancellationToken);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -104,7 +125,15 @@ internal sealed partial class PublishOutboxRow(
             _window.Release();
         }
 
-        gates.Observe(destination.Gate, outcome);
+        if (failed is null)
+        {
+            gates.Observe(destination.Gate, outcome);
+        }
+        else
+        {
+            gates.Withdraw(destination.Gate);
+        }
+
         var latency = time.GetUtcNow() - row.CommittedAt;
         Log(row, outcome, latency);
         await marks.EnqueueAsync(new(row, outcome, latency, transaction), cancellationToken);
@@ -158,17 +187,17 @@ internal sealed partial class PublishOutboxRow(
                 Unavailable(row.PublishId, row.WebhookId, row.Subject, row.Attempts + 1, unavailable.Reason, unavailable.Message);
                 break;
             case PublishOutcome.Stored stored:
-                Stored(row.PublishId, row.WebhookId, row.Subject, stored.Stream, stored.Sequence, false, latency.TotalMilliseconds, row.Body.Length);
+                Stored(row.PublishId, row.WebhookId, row.Subject, stored.Stream, stored.Sequence, false, latency.TotalMilliseconds, row.Bytes);
                 break;
             case PublishOutcome.Duplicate duplicate:
-                Stored(row.PublishId, row.WebhookId, row.Subject, duplicate.Stream, duplicate.Sequence, true, latency.TotalMilliseconds, row.Body.Length);
+                Stored(row.PublishId, row.WebhookId, row.Subject, duplicate.Stream, duplicate.Sequence, true, latency.TotalMilliseconds, row.Bytes);
                 break;
         }
     }
 
     // At Debug: one line for each event would cost more than the event.
     [LoggerMessage(Level = LogLevel.Debug, Message = "stored {PublishId} of webhook {WebhookId} on {Subject} in {Stream} at {Sequence}, duplicate {Duplicate}, {LatencyMs} ms after its commit, {Bytes} bytes")]
-    private partial void Stored(long publishId, int? webhookId, string subject, string stream, ulong sequence, bool duplicate, double latencyMs, int bytes);
+    private partial void Stored(long publishId, int? webhookId, string subject, string stream, ulong sequence, bool duplicate, double latencyMs, long bytes);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "refused {PublishId} of webhook {WebhookId} on {Subject}: {Reason}, {Message}")]
     private partial void Refused(long publishId, int? webhookId, string subject, RefusalReason reason, string message);

@@ -52,6 +52,18 @@ internal sealed class StreamGates(IOptions<RelayOptions> options, TimeProvider t
         }
     }
 
+    /// <summary>Says that what <see cref="MayPublish"/> allowed was not sent after all: another may be the probe.</summary>
+    public void Withdraw(string gate)
+    {
+        lock (_gate)
+        {
+            if (_closed.TryGetValue(gate, out var closed))
+            {
+                closed.Probing = false;
+            }
+        }
+    }
+
     public void Observe(string gate, PublishOutcome outcome)
     {
         lock (_gate)

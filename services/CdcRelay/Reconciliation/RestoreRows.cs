@@ -10,7 +10,7 @@ namespace RuleEngineNats.CdcRelay.Reconciliation;
 /// Publishes lost messages again, in the order of their old sequences: the same id, bytes and headers, and one header more that tells the worker to ask
 /// whether they were delivered. The history then has the new place, and keeps the old.
 /// </summary>
-internal sealed class RestoreRows(NpgsqlDataSource dataSource, EventPublisher publisher, IOptions<MessagingOptions> messaging)
+internal sealed class RestoreRows(NpgsqlDataSource dataSource, EventPublisher publisher, PrepareLargeRow prepare, IOptions<MessagingOptions> messaging)
 {
     // In memory and in flight at once.
     private const int Batch = 200;
@@ -86,6 +86,13 @@ internal sealed class RestoreRows(NpgsqlDataSource dataSource, EventPublisher pu
         if (OutboxMessage.ReadHeaders(row.Headers, out var headers) is { } refusal)
         {
             return refusal;
+        }
+
+        // What was lost with the event may be its object too.
+        (row, var failed) = prepare.IsNeeded(row, name.Config) ? await prepare.RunAsync(row, name.Config, cancellationToken) : (row, null);
+        if (failed is not null)
+        {
+            return failed;
         }
 
         // Into the stream it was in, whatever the definitions say today.

@@ -19,6 +19,9 @@ internal sealed record OutgoingEvent(string EventId, ReadOnlyMemory<byte> Body)
 
     public long? StreamSequence { get; init; }
 
+    /// <summary>Why the body, which should be in the Object Store, cannot be had; null when it is here. Nothing is sent then.</summary>
+    public string? BodyMissing { get; init; }
+
     /// <summary>The row of <c>rule_webhook_calls</c>, when there is one.</summary>
     public long? CallId { get; init; }
 }

@@ -115,7 +115,9 @@ internal sealed partial class AttemptWriter(
         }
 
         var attempt = single.Record.Attempt is { } made ? made with { ResponseBody = null, ResponseHeaders = null } : null;
-        var record = single.Record with { Attempt = attempt, Event = single.Record.Event with { Headers = [], TraceParent = null } };
+        // Without what an absent body is called, the call would be one with an empty body.
+        var headers = single.Record.Event.BodyMissing is null ? [] : single.Record.Event.Headers.Where(header => header.Key.StartsWith("rule-", StringComparison.Ordinal));
+        var record = single.Record with { Attempt = attempt, Event = single.Record.Event with { Headers = [.. headers], TraceParent = null } };
         await WriteAsync([single with { Record = record, Reduced = true }], cancellationToken);
     }
 

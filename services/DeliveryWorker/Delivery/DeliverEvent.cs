@@ -18,6 +18,7 @@ public sealed record EventsArrived;
 /// the message be acknowledged.
 /// <code>
 /// 1 route by subject        none matches: done
+///   and by content          of a body in the Object Store after it was read from there
 /// 2 came with rule-call-id  lease that call; not ours: the queue path has that endpoint
 /// 3 came before             leave out the endpoints whose outcome is recorded
 /// 4 admit                   an endpoint that cannot take it now: leave it to the queue
@@ -26,8 +27,8 @@ public sealed record EventsArrived;
 /// </code>
 /// </summary>
 internal sealed class DeliverEvent(
-    Routes routes, CallQueue calls, RecordedDeliveries recorded, EndpointStates states, MakeAttempt attempts, DetachedAttempts detached, AttemptWriter writer,
-    Drain drain, IOptions<DeliveryOptions> options, TimeProvider time) : IConsumer<EventsArrived>
+    Routes routes, ReadBody bodies, CallQueue calls, RecordedDeliveries recorded, EndpointStates states, MakeAttempt attempts, DetachedAttempts detached,
+    AttemptWriter writer, Drain drain, IOptions<DeliveryOptions> options, TimeProvider time) : IConsumer<EventsArrived>
 {
     private const int MaxFanOut = 32;
 
@@ -41,13 +42,24 @@ internal sealed class DeliverEvent(
         // Not the context's token: an attempt may outlive its message.
         var cancellationToken = drain.Abort;
         var endpoints = (await routes.ForAsync(arrived.PublishedThrough, arrived.Outgoing.Subject!, cancellationToken)).Match(arrived.Outgoing.Subject!);
-        endpoints = FilterContent.Keep(endpoints, arrived.Outgoing.Body);
-        var off = FilterContent.Keep(routes.Off.Match(arrived.Outgoing.Subject!), arrived.Outgoing.Body);
+        var off = routes.Off.Match(arrived.Outgoing.Subject!);
         if (endpoints.Count + off.Count == 0)
         {
             return;
         }
 
+        using var held = await bodies.OfAsync(arrived, cancellationToken);
+        arrived = arrived with { Outgoing = held.Event };
+        endpoints = FilterContent.Keep(endpoints, arrived.Outgoing);
+        off = FilterContent.Keep(off, arrived.Outgoing);
+        if (endpoints.Count + off.Count > 0)
+        {
+            await DeliverAsync(arrived, endpoints, off, cancellationToken);
+        }
+    }
+
+    private async Task DeliverAsync(StreamEvent arrived, IReadOnlyList<Endpoint> endpoints, IReadOnlyList<Endpoint> off, CancellationToken cancellationToken)
+    {
         if (endpoints.Count == 1 && off.Count == 0 && arrived is { CallId: null, Redelivered: false })
         {
             await DeliverAsync(endpoints[0], arrived.Outgoing, cancellationToken);

@@ -187,4 +187,18 @@ internal abstract record DeliveryOutcome
 
         public override string? Error => Reason;
     }
+
+    /// <summary>The body of the event is in the Object Store no more, nor in the history.</summary>
+    public sealed record PayloadMissing(string Reason) : DeliveryOutcome
+    {
+        public override DeliveryStage Stage => DeliveryStage.Prepare;
+
+        public override bool IsOfEndpoint => false;
+
+        public override string Code => "payload_missing";
+
+        public override bool IsFinal => true;
+
+        public override string? Error => Reason;
+    }
 }

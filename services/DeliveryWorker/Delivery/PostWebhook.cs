@@ -39,7 +39,7 @@ internal sealed partial class PostWebhook(
     private async Task<Answer> ExchangeAsync(
         Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started, Activity? activity, ExchangeTrace trace, CancellationToken cancellationToken)
     {
-        if (FindRefusal(endpoint, started) is { } refused)
+        if (FindRefusal(endpoint, outgoing, started) is { } refused)
         {
             return new(refused);
         }
@@ -88,9 +88,10 @@ internal sealed partial class PostWebhook(
         }
     }
 
-    // What the endpoint's own settings forbid; nothing is sent then.
-    private static DeliveryOutcome? FindRefusal(Endpoint endpoint, DateTimeOffset started)
-        => endpoint.Target.Problem is { } blocked ? new DeliveryOutcome.AddressBlocked(DeliveryStage.Prepare, blocked)
+    // What the endpoint's own settings forbid, and what is not there; nothing is sent then.
+    private static DeliveryOutcome? FindRefusal(Endpoint endpoint, OutgoingEvent outgoing, DateTimeOffset started)
+        => outgoing.BodyMissing is { } missing ? new DeliveryOutcome.PayloadMissing(missing)
+            : endpoint.Target.Problem is { } blocked ? new DeliveryOutcome.AddressBlocked(DeliveryStage.Prepare, blocked)
             : endpoint.Headers.Problem is { } headers ? new DeliveryOutcome.RequestRefused(headers)
             : SignRequest.FindProblem(endpoint, started) is { } unsigned ? new DeliveryOutcome.NotSigned(unsigned)
             : null;

@@ -1,10 +1,15 @@
 using System.Text.Json;
+using RuleEngineNats.DeliveryWorker.Delivery;
 
 namespace RuleEngineNats.DeliveryWorker.Payloads;
 
 /// <summary>Leaves out the endpoints whose content filter does not let an event through. Only a filter makes it read the body, and all of them together once.</summary>
 internal static class FilterContent
 {
+    /// <summary>Of an event whose body is missing all stay: each has its dead letter.</summary>
+    public static IReadOnlyList<Endpoint> Keep(IReadOnlyList<Endpoint> endpoints, OutgoingEvent outgoing)
+        => outgoing.BodyMissing is null ? Keep(endpoints, outgoing.Body) : endpoints;
+
     public static IReadOnlyList<Endpoint> Keep(IReadOnlyList<Endpoint> endpoints, ReadOnlyMemory<byte> body)
     {
         if (!AnyHasFilter(endpoints))

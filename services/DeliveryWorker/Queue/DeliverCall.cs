@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using RuleEngineNats.Consumers;
 using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Isolation;
+using RuleEngineNats.DeliveryWorker.Payloads;
 using RuleEngineNats.DeliveryWorker.Routing;
 
 namespace RuleEngineNats.DeliveryWorker.Queue;
@@ -13,7 +14,7 @@ public sealed record CallDue;
 
 /// <summary>One attempt of a call: queued by <c>rule_webhook_enqueue</c>, left over from a first attempt that failed, spilled, or of both paths.</summary>
 internal sealed class DeliverCall(
-    Routes routes, CallQueue calls, EndpointStates states, MakeAttempt attempts, AttemptWriter writer, Drain drain, IOptions<DeliveryOptions> options) : IConsumer<CallDue>
+    Routes routes, ReadBody bodies, CallQueue calls, EndpointStates states, MakeAttempt attempts, AttemptWriter writer, Drain drain, IOptions<DeliveryOptions> options) : IConsumer<CallDue>
 {
     public async Task Consume(ConsumeContext<CallDue> context)
     {
@@ -29,6 +30,7 @@ internal sealed class DeliverCall(
             return;
         }
 
+        using var held = await bodies.OfAsync(call.Event, drain.Abort);
         var place = await states.EnterAsync(endpoint, first: call.RetryCount == 0, drain.Abort);
         if (Stopwatch.GetElapsedTime(call.Since) > (options.Value.Lease - options.Value.MaxTimeout) / 2)
         {
@@ -38,6 +40,6 @@ internal sealed class DeliverCall(
             return;
         }
 
-        await writer.RecordAsync(await attempts.RunAsync(place, endpoint, call.Event, call.Attempt, call.RetryCount, drain.Abort, call.Ordered), drain.Abort);
+        await writer.RecordAsync(await attempts.RunAsync(place, endpoint, held.Event, call.Attempt, call.RetryCount, drain.Abort, call.Ordered), drain.Abort);
     }
 }

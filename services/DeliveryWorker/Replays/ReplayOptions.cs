@@ -28,7 +28,7 @@ public sealed class ReplayOptions
     [Range(1, 500)]
     public int Batch { get; set; } = 500;
 
-    /// <summary>Default 16 MiB: the most that one replay reads ahead, by the size of the events it has seen.</summary>
+    /// <summary>Default 16 MiB: the most that one replay reads ahead, by the size of the events it has seen; a single event may be larger.</summary>
     [Range(1 << 20, 1 << 30)]
     public int ReadAheadBytes { get; set; } = 16 << 20;
 

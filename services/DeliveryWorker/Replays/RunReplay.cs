@@ -109,22 +109,46 @@ internal sealed class RunReplay(
                 break;
             }
 
-            next = messages[^1].Metadata!.Value.Sequence.Stream + 1;
-            await FirstDeliveredAsync(context, replay.Stream, next - 1, lease.Token);
+            await FirstDeliveredAsync(context, replay.Stream, messages[^1].Metadata!.Value.Sequence.Stream, lease.Token);
             var (endpoint, problem) = await FindAsync(replay.WebhookId, lease.Token);
             if (endpoint is null)
             {
                 return problem;
             }
 
-            var selected = await select.RunAsync(replay, endpoint, messages, lease.Token);
-            var began = time.GetTimestamp();
-            lease.Record(await OpenAsync(replay, next, messages.Count, selected, lease.Token));
-            lease.Token.ThrowIfCancellationRequested();
-            await PauseAsync(replay, selected.Count, began, lease);
+            foreach (var part in InParts(messages))
+            {
+                next = part[^1].Metadata!.Value.Sequence.Stream + 1;
+                var selected = await select.RunAsync(replay, endpoint, part, lease.Token);
+                var began = time.GetTimestamp();
+                lease.Record(await OpenAsync(replay, next, part.Count, selected, lease.Token));
+                lease.Token.ThrowIfCancellationRequested();
+                await PauseAsync(replay, selected.Count, began, lease);
+            }
         }
 
         return null;
+    }
+
+    // The bodies that lie in the Object Store count as well: a message that refers to one is small.
+    private IEnumerable<IReadOnlyList<INatsJSMsg<byte[]>>> InParts(IReadOnlyList<INatsJSMsg<byte[]>> messages)
+    {
+        var part = new List<INatsJSMsg<byte[]>>(messages.Count);
+        var bytes = 0L;
+        foreach (var message in messages)
+        {
+            var size = message.Size + (EventBodies.ObjectOf(message.Headers)?.Size ?? 0);
+            if (part.Count > 0 && bytes + size > options.Value.ReadAheadBytes)
+            {
+                yield return part;
+                (part, bytes) = ([], 0);
+            }
+
+            part.Add(message);
+            bytes += size;
+        }
+
+        yield return part;
     }
 
     // A server that is away may come back; whoever looks at the replay is told meanwhile.

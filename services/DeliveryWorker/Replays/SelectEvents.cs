@@ -8,24 +8,42 @@ using RuleEngineNats.DeliveryWorker.Streams;
 namespace RuleEngineNats.DeliveryWorker.Replays;
 
 /// <summary>Which of a stream's messages a replay is about.</summary>
-internal sealed class SelectEvents(NpgsqlDataSource database)
+internal sealed class SelectEvents(ReadBody bodies, NpgsqlDataSource database)
 {
     public async Task<IReadOnlyList<OutgoingEvent>> RunAsync(
         Replay replay, Endpoint endpoint, IEnumerable<INatsJSMsg<byte[]>> messages, CancellationToken cancellationToken)
     {
-        var taken = messages.Select(message => StreamEvent.From(message, replay.Stream, DateTimeOffset.MinValue).Outgoing).Where(outgoing => IsTaken(endpoint, outgoing)).ToList();
-        if (replay.Status is not { } status || taken.Count == 0)
+        var arrived = messages.Select(message => StreamEvent.From(message, replay.Stream, DateTimeOffset.MinValue))
+            .Where(message => SubjectFilter.Matches(endpoint.Filter, message.Outgoing.Subject)).ToList();
+        if (replay.Status is { } status && arrived.Count > 0)
         {
-            return taken;
+            var outcomes = await OutcomesAsync(replay.WebhookId, [.. arrived.Select(message => message.Outgoing.EventId).Distinct()], cancellationToken);
+            arrived.RemoveAll(message => !status.Contains(outcomes[message.Outgoing.EventId]));
         }
 
-        var outcomes = await OutcomesAsync(replay.WebhookId, [.. taken.Select(outgoing => outgoing.EventId).Distinct()], cancellationToken);
-        return [.. taken.Where(outgoing => status.Contains(outcomes[outgoing.EventId]))];
+        var taken = new List<OutgoingEvent>(arrived.Count);
+        foreach (var message in arrived)
+        {
+            var outgoing = replay.DryRun && !endpoint.Payload.HasFilter ? message.Outgoing : await WithBodyAsync(message, cancellationToken);
+            if (IsTaken(endpoint, outgoing))
+            {
+                taken.Add(outgoing);
+            }
+        }
+
+        return taken;
+    }
+
+    // Those that are read at once are bounded by the replay's own limit.
+    private async Task<OutgoingEvent> WithBodyAsync(StreamEvent arrived, CancellationToken cancellationToken)
+    {
+        using var held = await bodies.OfAsync(arrived, cancellationToken);
+        return held.Event;
     }
 
     /// <summary>Whether the webhook, as it is now, takes an event at all: the one place where a replay asks.</summary>
     internal static bool IsTaken(Endpoint endpoint, OutgoingEvent outgoing)
-        => SubjectFilter.Matches(endpoint.Filter, outgoing.Subject) && FilterContent.Keep([endpoint], outgoing.Body).Count > 0;
+        => SubjectFilter.Matches(endpoint.Filter, outgoing.Subject) && FilterContent.Keep([endpoint], outgoing).Count > 0;
 
     private async Task<Dictionary<string, string>> OutcomesAsync(int webhookId, string[] eventIds, CancellationToken cancellationToken)
     {

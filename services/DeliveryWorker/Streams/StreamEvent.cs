@@ -11,7 +11,8 @@ namespace RuleEngineNats.DeliveryWorker.Streams;
 /// <param name="CallId">The call of an event that was queued as well.</param>
 /// <param name="PublishedThrough">The webhook it was published through, if any.</param>
 /// <param name="Redelivered">True when the server gave it, or may have given it, to some worker before.</param>
-internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, int? PublishedThrough, bool Redelivered)
+/// <param name="Message">The message itself.</param>
+internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, int? PublishedThrough, bool Redelivered, INatsJSMsg<byte[]> Message)
 {
     /// <param name="message">The message.</param>
     /// <param name="stream">Its stream.</param>
@@ -33,7 +34,8 @@ internal sealed record StreamEvent(OutgoingEvent Outgoing, long? CallId, int? Pu
             outgoing,
             long.TryParse(Value(headers, EventHeaders.CallId), out var callId) ? callId : null,
             int.TryParse(Value(headers, EventHeaders.WebhookId), out var webhookId) ? webhookId : null,
-            metadata.NumDelivered > 1 || metadata.Timestamp < countedFrom || headers?.ContainsKey(EventHeaders.Restored) == true);
+            metadata.NumDelivered > 1 || metadata.Timestamp < countedFrom || headers?.ContainsKey(EventHeaders.Restored) == true,
+            message);
     }
 
     private static string? Value(NatsHeaders? headers, string name)

@@ -10,7 +10,7 @@ namespace RuleEngineNats.Messaging;
 /// <summary>
 /// Writes finished publishes into <c>rule_nats_publish_history</c>, off the publish path: a batch is written when it is full
 /// (<see cref="MessagingOptions.HistoryBatch"/>) or its first row has waited <see cref="MessagingOptions.HistoryDelay"/>. While PostgreSQL is away rows are
-/// held, up to <see cref="MessagingOptions.HistoryCapacity"/>; then enqueueing waits. At shutdown what is held is written. A killed process loses the
+/// held, up to <see cref="MessagingOptions.HistoryCapacity"/> and up to <see cref="MessagingOptions.LargePayloads"/> with a large body; then enqueueing waits. At shutdown what is held is written. A killed process loses the
 /// rows it holds: the events themselves are in the stream.
 /// </summary>
 public sealed partial class HistoryWriter : BackgroundService
@@ -27,6 +27,7 @@ public sealed partial class HistoryWriter : BackgroundService
     private readonly ILogger<HistoryWriter> _logger;
     private readonly Channel<HistoryRow> _rows;
     private readonly Counter<long> _written;
+    private readonly SemaphoreSlim _large;
 
     /// <summary>Called by the container.</summary>
     public HistoryWriter(NpgsqlDataSource dataSource, IOptions<MessagingOptions> options, TimeProvider time, ILogger<HistoryWriter> logger)
@@ -36,6 +37,7 @@ public sealed partial class HistoryWriter : BackgroundService
         _time = time;
         _logger = logger;
         _rows = Channel.CreateBounded<HistoryRow>(new BoundedChannelOptions(_options.HistoryCapacity) { SingleReader = true });
+        _large = new(_options.LargePayloads);
         _written = Telemetry.Meter.CreateCounter<long>("ruleengine.history.rows", "{row}", "History rows written after their publish.");
         Telemetry.Meter.CreateObservableGauge("ruleengine.history.queued", () => _rows.Reader.Count, "{row}", "History rows waiting to be written.");
     }
@@ -43,8 +45,23 @@ public sealed partial class HistoryWriter : BackgroundService
     /// <summary>Rows waiting to be written.</summary>
     public int Queued => _rows.Reader.Count;
 
-    /// <summary>Hands a row over; waits only when the bound is reached.</summary>
-    public ValueTask EnqueueAsync(HistoryRow row, CancellationToken cancellationToken) => _rows.Writer.WriteAsync(row, cancellationToken);
+    /// <summary>Hands a row over; waits only when a bound is reached.</summary>
+    public async ValueTask EnqueueAsync(HistoryRow row, CancellationToken cancellationToken)
+    {
+        if (IsLarge(row))
+        {
+            await _large.WaitAsync(cancellationToken);
+        }
+
+        await _rows.Writer.WriteAsync(row, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        base.Dispose();
+        _large.Dispose();
+    }
 
     /// <inheritdoc/>
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -69,9 +86,16 @@ public sealed partial class HistoryWriter : BackgroundService
                 return;
             }
 
+            if (batch.Count(IsLarge) is > 0 and var large)
+            {
+                _large.Release(large);
+            }
+
             batch.Clear();
         }
     }
+
+    private static bool IsLarge(HistoryRow row) => row.Message.Body.Length > PayloadObjects.LargeBytes;
 
     private async Task<bool> FillAsync(List<HistoryRow> batch, CancellationToken stopping)
     {

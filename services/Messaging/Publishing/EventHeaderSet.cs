@@ -22,7 +22,7 @@ internal sealed class EventHeaderSet
     public static EventHeaderSet Create(EventMessage message, TimeProvider time)
     {
         var sha256 = Hash(message);
-        var headers = new NatsHeaders(message.Headers.Count + 12)
+        var headers = new NatsHeaders(message.Headers.Count + 14)
         {
             [EventHeaders.MessageId] = message.MessageId,
             [EventHeaders.ExpectedStream] = message.ExpectedStream,
@@ -53,6 +53,12 @@ internal sealed class EventHeaderSet
             headers[EventHeaders.TraceParent] = traceParent;
         }
 
+        if (message.BodyObject is { } stored)
+        {
+            headers[EventHeaders.BodyObject] = stored.Reference;
+            headers[EventHeaders.BodyObjectSize] = stored.Size.ToString(CultureInfo.InvariantCulture);
+        }
+
         foreach (var (name, value) in message.Headers)
         {
             headers[name] = value;
@@ -61,7 +67,8 @@ internal sealed class EventHeaderSet
         return new EventHeaderSet(headers, sha256);
     }
 
-    private static string Hash(EventMessage message)
+    /// <summary>SHA-256 of an event's body in lower-case hexadecimal.</summary>
+    public static string Hash(EventMessage message)
     {
         if (message.BodySha256.Length == SHA256.HashSizeInBytes)
         {

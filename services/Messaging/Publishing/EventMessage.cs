@@ -27,6 +27,12 @@ public sealed record EventMessage(string Subject, ReadOnlyMemory<byte> Body, str
     /// <summary>SHA-256 of the body, 32 bytes. Computed when empty.</summary>
     public ReadOnlyMemory<byte> BodySha256 { get; init; }
 
+    /// <summary>
+    /// The object that has the body, where that was put into the Object Store beforehand: the message is then sent without it. Null: it is sent with the body or,
+    /// where that is too large, put there first.
+    /// </summary>
+    public PayloadObject? BodyObject { get; init; }
+
     /// <summary>CloudEvents id. Default: <see cref="MessageId"/>.</summary>
     public string? CloudEventId { get; init; }
 

@@ -6,9 +6,9 @@ namespace RuleEngineNats.Messaging;
 
 /// <summary>
 /// The one way into JetStream. An attempt is a message with a reply subject; its answer decides, by <see cref="PublishDecision"/>, between an outcome
-/// and a further attempt with the same id. Everything is bounded by the budget.
+/// and a further attempt with the same id. Everything is bounded by the budget, but for putting a large body into the Object Store, which has a limit of its own.
 /// </summary>
-public sealed class EventPublisher(NatsConnections connections, IOptions<MessagingOptions> options, TimeProvider time)
+public sealed class EventPublisher(NatsConnections connections, PayloadObjects objects, IOptions<MessagingOptions> options, TimeProvider time)
 {
     // Before the caller's deadline, so that the caller gets the outcome instead of a cancelled call.
     private static readonly TimeSpan MinimumAttempt = TimeSpan.FromMilliseconds(20);
@@ -21,7 +21,8 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
 
     /// <summary>
     /// Publishes an event and waits for its acknowledgement. An attempt that meets a lost connection, silence or an error that passes is repeated
-    /// with the same id while the budget lasts. Throws only when cancelled, which leaves the outcome unknown.
+    /// with the same id while the budget lasts. A body that is too large for a message is put into the Object Store first. Throws only when cancelled, which
+    /// leaves the outcome unknown.
     /// </summary>
     /// <param name="message">The event.</param>
     /// <param name="budget">Time for all attempts together.</param>
@@ -31,7 +32,7 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
     {
         using var activity = StartActivity(message);
         var headers = EventHeaderSet.Create(message, time);
-        var deadline = time.GetTimestamp() + (long)(budget.TotalSeconds * time.TimestampFrequency);
+        var deadline = DeadlineOf(budget);
         var unanswered = false;
         for (var attempt = 1; ; attempt++)
         {
@@ -52,6 +53,19 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
                     return PublishDecision.Disconnected(unanswered);
                 }
 
+                continue;
+            }
+
+            if (message.BodyObject is null && PayloadObjects.IsNeeded(connection, message.Body.Length))
+            {
+                (message, var failed) = await objects.PutAsync(message, cancellationToken);
+                if (failed is not null)
+                {
+                    return failed;
+                }
+
+                headers = EventHeaderSet.Create(message, time);
+                deadline = DeadlineOf(budget);
                 continue;
             }
 
@@ -134,7 +148,7 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
         await using var cancellation = cancellationToken.UnsafeRegister(static place => ((PendingAck)place!).TryComplete(PubAck.Of(AckKind.TimedOut)), place);
         connection.Sent();
         var sending = connection.Connection.PublishAsync(
-            message.Subject, message.Body, headers.Headers, place.ReplySubject, NatsRawSerializer<ReadOnlyMemory<byte>>.Default, cancellationToken: CancellationToken.None);
+            message.Subject, message.BodyObject is null ? message.Body : default, headers.Headers, place.ReplySubject, NatsRawSerializer<ReadOnlyMemory<byte>>.Default, cancellationToken: CancellationToken.None);
         if (!sending.IsCompletedSuccessfully)
         {
             // A socket that takes nothing more must not outlast the budget.
@@ -155,6 +169,8 @@ public sealed class EventPublisher(NatsConnections connections, IOptions<Messagi
             connection.Answered();
         }
     }
+
+    private long DeadlineOf(TimeSpan budget) => time.GetTimestamp() + (long)(budget.TotalSeconds * time.TimestampFrequency);
 
     private TimeSpan Remaining(long deadline) => time.GetElapsedTime(time.GetTimestamp(), deadline);
 }

@@ -1,13 +1,16 @@
 using Microsoft.Extensions.Logging;
 using NATS.Client.Core;
 using NATS.Client.JetStream;
+using NATS.Client.ObjectStore;
 using Npgsql;
+using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.Messaging;
 
 /// <summary>
 /// Makes the streams of <c>rule_nats_streams</c> exist on the server: what is missing is created, what is there is left as it is and its differences
-/// reported, into the row as well (<c>server_state</c>, <c>server_detail</c>, <c>checked_at</c>).
+/// reported, into the row as well (<c>server_state</c>, <c>server_detail</c>, <c>checked_at</c>). Beside the streams of a server goes the bucket for bodies that are
+/// too large for a message, <see cref="StreamNames.PayloadBucket"/>.
 /// </summary>
 public sealed partial class StreamProvisioner(
     NatsConnections connections, ConfigWatcher watcher, NpgsqlDataSource dataSource, ILogger<StreamProvisioner> logger)
@@ -15,7 +18,7 @@ public sealed partial class StreamProvisioner(
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(1);
 
     /// <summary>Provisions every enabled definition of the configuration as it is in the database now.</summary>
-    /// <returns>One report per enabled definition. A server that is away is a report with <see cref="StreamState.Failed"/>, not an exception.</returns>
+    /// <returns>One report per enabled definition, and one for the bucket of each configuration that has any. A server that is away is a report with <see cref="StreamState.Failed"/>, not an exception.</returns>
     public async Task<IReadOnlyList<StreamReport>> ProvisionAsync(CancellationToken cancellationToken)
     {
         var snapshot = await watcher.RefreshAsync(cancellationToken);
@@ -43,6 +46,13 @@ public sealed partial class StreamProvisioner(
             LogReport(report.Stream, report.State, report.Detail);
             await RecordAsync(definition.Id, report, cancellationToken);
             reports.Add(report);
+        }
+
+        if (connected)
+        {
+            var bucket = await ProvisionBucketAsync(config, definitions, cancellationToken);
+            LogReport(bucket.Stream, bucket.State, bucket.Detail);
+            reports.Add(bucket);
         }
 
         return reports;
@@ -89,6 +99,34 @@ public sealed partial class StreamProvisioner(
         catch (Exception exception) when (exception is NatsException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             return new StreamReport(definition.Name, config.Name, StreamState.Failed, exception.Message);
+        }
+    }
+
+    private async Task<StreamReport> ProvisionBucketAsync(NatsConfig config, StreamDefinition[] definitions, CancellationToken cancellationToken)
+    {
+        var wanted = BucketShape.Of(definitions);
+        var name = $"OBJ_{wanted.Bucket}";
+        try
+        {
+            var pool = connections.Get(config.Name);
+            using var use = pool.Begin();
+            var context = new NatsJSContext(pool.Next());
+            try
+            {
+                var stream = await context.GetStreamAsync(name, cancellationToken: cancellationToken);
+                return BucketShape.Difference(wanted, stream.Info.Config) is { } difference
+                    ? new(name, config.Name, StreamState.Differs, difference)
+                    : new(name, config.Name, StreamState.Exists, string.Empty);
+            }
+            catch (NatsJSApiException exception) when (exception.Error.Code == 404)
+            {
+                await new NatsObjContext(context).CreateObjectStoreAsync(wanted, cancellationToken);
+                return new(name, config.Name, StreamState.Created, string.Empty);
+            }
+        }
+        catch (Exception exception) when (exception is NatsException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            return new(name, config.Name, StreamState.Failed, exception.Message);
         }
     }
 

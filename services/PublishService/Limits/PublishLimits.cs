@@ -4,6 +4,7 @@ using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
+using RuleEngineNats.Messaging;
 using RuleEngineNats.PublishService.Errors;
 
 namespace RuleEngineNats.PublishService.Limits;
@@ -11,20 +12,24 @@ namespace RuleEngineNats.PublishService.Limits;
 /// <summary>Bounds what clients can ask for at once, so that an overload is refused quickly instead of slowing down everybody.</summary>
 internal static class PublishLimits
 {
-    public const int MaxReceiveMessageSize = 4 * 1024 * 1024;
+    // A batch of small events; and room for what surrounds the largest body, and for a body a little above its limit, which is then refused by name.
+    private const int LeastReceiveMessageSize = 4 * 1024 * 1024;
+    private const int BesideTheBody = 1024 * 1024;
 
     public static void AddPublishLimits(this WebApplicationBuilder builder)
     {
         builder.Services.AddOptions<PublishOptions>().BindConfiguration(PublishOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         builder.Services.AddSingleton<CallLimiter>();
-        builder.Services.Configure<GrpcServiceOptions>(options =>
+        builder.Services.AddOptions<GrpcServiceOptions>().Configure<IOptions<MessagingOptions>>((options, messaging) =>
         {
-            options.MaxReceiveMessageSize = MaxReceiveMessageSize;
+            options.MaxReceiveMessageSize = MaxReceiveMessageSize(messaging.Value);
             options.EnableDetailedErrors = false;
             options.Interceptors.Add<CallLimiter>();
         });
-        builder.Services.Configure<KestrelServerOptions>(options =>
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<MessagingOptions>>((options, messaging) =>
         {
+            // Kestrel's own 30 MB would cut off what gRPC takes.
+            options.Limits.MaxRequestBodySize = MaxReceiveMessageSize(messaging.Value) + BesideTheBody;
             options.Limits.MaxConcurrentConnections = 1000;
             options.Limits.Http2.MaxStreamsPerConnection = 100;
             options.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
@@ -34,6 +39,8 @@ internal static class PublishLimits
             options.Limits.MinRequestBodyDataRate = null;
         });
     }
+
+    private static int MaxReceiveMessageSize(MessagingOptions messaging) => Math.Max(LeastReceiveMessageSize, messaging.MaxBodyBytes + BesideTheBody);
 }
 
 /// <summary>Lets a bounded number of calls in and queues a bounded number of unary ones. Health and reflection calls are not counted.</summary>

@@ -13,15 +13,17 @@ namespace RuleEngineNats.PublishService.Publishing;
 /// Handles one event in two steps, so that a stream of events can be prepared side by side and sent in order:
 /// <code>
 /// PrepareAsync   1 check the request   2 find its target   3 look its id up (only an id the client gave, on a webhook that remembers ids)
-/// SendAsync      4 write it first, if asked to   5 publish   6 hand the history row over
+///                4 put a large body into the Object Store
+/// SendAsync      5 write it first, if asked to (a large body is put after that)   6 publish   7 hand the history row over
 /// </code>
-/// A client that goes away after step 4 has begun cancels nothing: what is stored gets its history row.
+/// A client that goes away after step 5 has begun cancels nothing: what is stored gets its history row.
 /// </summary>
 internal sealed partial class PublishEvent(
     ConfigWatcher configuration,
     MessageKeys keys,
     PendingEvents pending,
     EventPublisher publisher,
+    PayloadObjects objects,
     HistoryWriter history,
     IOptions<MessagingOptions> messaging,
     TimeProvider time,
@@ -53,9 +55,17 @@ internal sealed partial class PublishEvent(
         }
 
         var prepared = Prepare(began, request, target, headers);
-        return request.MessageId.Length > 0 && target.RememberFor is not null && !prepared.WriteFirst
-            ? await LookUpAsync(prepared, cancellationToken)
-            : prepared;
+        if (prepared.WriteFirst)
+        {
+            return prepared;
+        }
+
+        if (request.MessageId.Length > 0 && target.RememberFor is not null)
+        {
+            prepared = await LookUpAsync(prepared, cancellationToken);
+        }
+
+        return prepared.Verdict is null && objects.IsNeeded(target.Config.Name, request.Payload.Length) ? await PutAsync(prepared, cancellationToken) : prepared;
     }
 
     public async ValueTask<PublishVerdict> SendAsync(PreparedEvent prepared, TimeSpan budget, PublishLane? lane)
@@ -126,6 +136,12 @@ internal sealed partial class PublishEvent(
             // Publishing all the same could store an event twice that was stored yesterday.
             return prepared with { Verdict = DatabaseUnavailable(exception) };
         }
+    }
+
+    private async ValueTask<PreparedEvent> PutAsync(PreparedEvent prepared, CancellationToken cancellationToken)
+    {
+        var (message, failed) = await objects.PutAsync(prepared.Message!, cancellationToken);
+        return prepared with { Message = message, Verdict = failed is null ? null : new PublishVerdict.NotStored(failed, prepared.MessageId) };
     }
 
     private async ValueTask<PublishVerdict?> WriteFirstAsync(PreparedEvent prepared)

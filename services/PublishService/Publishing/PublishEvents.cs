@@ -83,7 +83,14 @@ internal sealed class PublishEvents(
         {
             while (await requests.MoveNext(ended.Token))
             {
-                await prepared.WriteAsync(publish.PrepareAsync(requests.Current, cancellationToken).AsTask(), cancellationToken);
+                var next = publish.PrepareAsync(requests.Current, cancellationToken).AsTask();
+                if (requests.Current.Payload.Length > PayloadObjects.LargeBytes)
+                {
+                    // One large body of a stream at a time, not a window of them.
+                    await next;
+                }
+
+                await prepared.WriteAsync(next, cancellationToken);
             }
 
             return true;

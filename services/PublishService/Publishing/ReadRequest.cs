@@ -13,7 +13,8 @@ internal static class ReadRequest
         CheckTarget(request, ref problems);
         if (PayloadRules.Check(request.Payload.Span, maxBodyBytes) is { } payload)
         {
-            Add(ref problems, new FieldProblem("payload", Code(payload.Kind), payload.ToString(), payload.Kind == PayloadProblemKind.TooLarge));
+            var fix = request.Payload.Length > maxBodyBytes ? "; publish a reference to the data, or raise Messaging:MaxBodyBytes" : string.Empty;
+            Add(ref problems, new FieldProblem("payload", Code(payload.Kind), payload + fix, payload.Kind == PayloadProblemKind.TooLarge));
         }
 
         if (request.MessageId.Length > 0 && MessageIdRules.Check(request.MessageId) is { } id)

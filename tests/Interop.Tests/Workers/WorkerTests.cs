@@ -132,6 +132,7 @@ public sealed class WorkerTests(WorkerGraph shared) : IClassFixture<WorkerGraph>
         await shared.PublishRawAsync(webhook.Subject, $"{group}-unknown", (EventHeaders.WebhookId, "2147483647"));
         await shared.PublishRawAsync(webhook.Subject, $"{group}-others", (EventHeaders.WebhookId, $"{other.Id}"));
         await shared.PublishRawAsync(disabled.Subject, $"{group}-disabled", (EventHeaders.WebhookId, $"{disabled.Id}"));
+        await shared.PublishRawAsync(webhook.Subject, $"{group}-object", (EventHeaders.WebhookId, $"{webhook.Id}"), (EventHeaders.BodyObject, $"RULE_PAYLOADS/{new string('0', 64)}"));
         await shared.PublishAsync(webhook, 1, $$"""{"webhook_url":"{{evil}}","url":"{{evil}}","headers":{"X-Injected":"1"},"data":[1]}""");
         await Graph.Receiver.WaitForAsync(receiver => receiver.At(webhook.Path).Any(), "the event that may be delivered");
         await shared.SettledAsync(group);
@@ -145,6 +146,7 @@ public sealed class WorkerTests(WorkerGraph shared) : IClassFixture<WorkerGraph>
         await WorkerGraph.SaysAsync(worker, "given up: webhook 2147483647 does not exist");
         await WorkerGraph.SaysAsync(worker, $"given up: webhook {other.Id} does not take {webhook.Subject}");
         await WorkerGraph.SaysAsync(worker, $"given up: webhook {disabled.Id} is disabled");
+        await WorkerGraph.SaysAsync(worker, "given up: the body was too large for a message and lies in the Object Store");
         Assert.DoesNotContain(Graph.Receiver.Url("/"), worker.Output, StringComparison.Ordinal);
         Assert.DoesNotContain(webhook.Secret, worker.Output, StringComparison.Ordinal);
         await StopAsync(worker);
