@@ -59,7 +59,7 @@ public sealed class CaptureOptions
     /// <summary>Write events to standard output, one per line. Default true.</summary>
     public bool StandardOutput { get; set; } = true;
 
-    /// <summary>Append events to this file, one per line; WAL is confirmed when they are on the disk. Default: none.</summary>
+    /// <summary>Append events to this file, one per line; WAL is confirmed when they are on the disk. A last line without an end, as a crash leaves it, is cut off. Default: none.</summary>
     public string? File { get; set; }
 
     /// <summary>NATS servers to publish to. Each entry is a server or cluster of its own (URLs separated by commas) and gets every event. Default: none.</summary>

@@ -28,8 +28,8 @@ internal sealed class ToolProcess(string output, string[] arguments) : IAsyncDis
         return _process.ExitCode;
     }
 
-    public Task SaysAsync(string text) => WaitAsync(
-        () => Task.FromResult(Log.Contains(text, StringComparison.Ordinal) || (HasExited ? throw new InvalidOperationException($"it ended:\n{Log}") : false)), $"the tool says \"{text}\"");
+    public Task SaysAsync(string text, int times = 1) => WaitAsync(
+        () => Task.FromResult(Log.Split(text).Length > times || (HasExited ? throw new InvalidOperationException($"it ended:\n{Log}") : false)), $"the tool says \"{text}\"");
 
     public Task HasLinesAsync(int count) => WaitAsync(() => Task.FromResult(Lines().Length >= count), $"the tool wrote {count} lines");
 

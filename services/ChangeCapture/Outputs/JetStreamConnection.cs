@@ -13,6 +13,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
 {
     // How far to look back in a stream that others publish to as well.
     private const int MostLookedAt = 256;
+    private const int MessageNotFound = 10037;
 
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
@@ -56,8 +57,12 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
 
     public AckInbox Acks { get; }
 
-    /// <summary>Connects and makes the stream where it is missing, for as long as it takes.</summary>
-    public async Task OpenAsync(CancellationToken cancellationToken)
+    /// <summary>Connects, and makes the stream where it is missing, for as long as it takes.</summary>
+    /// <returns>
+    /// The last event of this slot and source that the stream holds. Events are stored in their order and without gaps, so everything up to it is there,
+    /// also what the duplicate window has forgotten.
+    /// </returns>
+    public async Task<EventPosition?> OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         var subscribed = false;
         for (var failures = 1; ; failures++)
@@ -72,9 +77,9 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
                 }
 
                 await EnsureStreamAsync(cancellationToken);
-                return;
+                return await FindLastAsync(source, cancellationToken);
             }
-            catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is NatsException or TimeoutException or OperationCanceledException)
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is NatsException or JsonException or TimeoutException or OperationCanceledException)
             {
                 NotReady(Name, NatsUrls.Redact(exception.InnerException is { } inner ? $"{exception.Message}: {inner.Message}" : exception.Message));
             }
@@ -108,11 +113,26 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// The last event of this slot and source that the stream holds. Events are stored in their order and without gaps, so everything up to it is there,
-    /// also what the duplicate window has forgotten.
-    /// </summary>
-    public async Task<EventPosition?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
+    /// <summary>The body of the last message of a subject; null where there is none, or no answer.</summary>
+    public async Task<byte[]?> FindLastBodyAsync(string subject, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await GetAsync($$"""{"last_by_subj":"{{subject}}"}""", cancellationToken))?.Body;
+        }
+        catch (Exception exception) when (exception is NatsException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Acks.DisposeAsync();
+        await Connection.DisposeAsync();
+    }
+
+    private async Task<EventPosition?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         var found = await GetAsync($$"""{"last_by_subj":"{{_options.SubjectPrefix}}.>"}""", cancellationToken);
         for (var looked = 1; found is { } message && looked <= MostLookedAt; looked++)
@@ -129,30 +149,21 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         return null;
     }
 
-    /// <summary>The body of the last message of a subject; null where there is none, or no answer.</summary>
-    public async Task<byte[]?> FindLastBodyAsync(string subject, CancellationToken cancellationToken)
-        => (await GetAsync($$"""{"last_by_subj":"{{subject}}"}""", cancellationToken))?.Body;
-
-    public async ValueTask DisposeAsync()
-    {
-        await Acks.DisposeAsync();
-        await Connection.DisposeAsync();
-    }
-
     // Shape: {"message":{"seq":5,"hdrs":"<base64>","data":"<base64>"}} or {"error":{"err_code":10037,..}}
     private async Task<StoredMessage?> GetAsync(string request, CancellationToken cancellationToken)
     {
-        try
+        var reply = await Connection.RequestAsync<byte[], byte[]>(
+            $"$JS.API.STREAM.MSG.GET.{_options.NatsStream}", System.Text.Encoding.ASCII.GetBytes(request), cancellationToken: cancellationToken);
+        using var answer = JsonDocument.Parse(reply.Data ?? []);
+        if (answer.RootElement.TryGetProperty("message", out var message))
         {
-            var reply = await Connection.RequestAsync<byte[], byte[]>(
-                $"$JS.API.STREAM.MSG.GET.{_options.NatsStream}", System.Text.Encoding.ASCII.GetBytes(request), cancellationToken: cancellationToken);
-            using var answer = JsonDocument.Parse(reply.Data ?? []);
-            return answer.RootElement.TryGetProperty("message", out var message) ? StoredMessage.Of(message) : null;
+            return StoredMessage.Of(message);
         }
-        catch (Exception exception) when (exception is NatsException or JsonException)
-        {
-            return null;
-        }
+
+        var error = answer.RootElement.GetProperty("error");
+        return error.TryGetProperty("err_code", out var code) && code.GetInt32() == MessageNotFound
+            ? null
+            : throw new NatsException($"the stream does not show what it holds: {error.GetRawText()}");
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Server} is not ready: {Reason}")]

@@ -22,7 +22,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 {
     private const int WrongLastMessageId = 10070;
 
-    private static readonly TimeSpan AckTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AckTimeout = TimeSpan.FromSeconds(2.5);
 
     private readonly JetStreamConnection _server;
     private readonly CaptureOptions _options;
@@ -65,8 +65,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     public override async Task OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         _source = source.ToString();
-        await _server.OpenAsync(cancellationToken);
-        _held = await _server.FindLastAsync(source, cancellationToken);
+        _held = await _server.OpenAsync(source, cancellationToken);
         if (_held is { } held)
         {
             Continues(_options.NatsStream, held);
@@ -163,7 +162,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
         catch (Exception exception)
         {
             // A defect: the capture ends with it rather than stands still.
-            _failed.TrySetException(exception);
+            _failed.TrySetException(new CaptureException($"publishing to {_server.Name} failed: {exception.Message}", exception));
         }
     }
 
@@ -196,6 +195,12 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private async Task RecoverAsync(OutgoingEvent first, Attempt attempt, CancellationToken cancellationToken)
     {
         await _lane.WaitAsync(cancellationToken);
+        var stopped = !attempt.Interleaved;
+        if (stopped)
+        {
+            Report(first, attempt.Outcome);
+        }
+
         var again = new List<OutgoingEvent> { first };
         while (_sent.Reader.TryRead(out var sent))
         {
@@ -203,10 +208,9 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             again.Add(sent.Event);
         }
 
-        var stopped = !attempt.Interleaved;
         if (stopped)
         {
-            await ReportAsync(first, attempt.Outcome, failures: 1, cancellationToken);
+            await PauseAsync(attempt.Outcome, failures: 1, cancellationToken);
         }
 
         foreach (var outgoing in again)
@@ -214,7 +218,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             for (var failures = 2; ; failures++)
             {
                 // Nothing else is on its way: no other order is possible.
-                attempt = await await SendAsync(outgoing, expectedLast: null);
+                attempt = await (await SendAsync(outgoing, expectedLast: null)).WaitAsync(cancellationToken);
                 if (attempt.IsStored)
                 {
                     Settle(outgoing);
@@ -222,7 +226,8 @@ internal sealed partial class JetStreamOutput : ChangeOutput
                 }
 
                 stopped = true;
-                await ReportAsync(outgoing, attempt.Outcome, failures, cancellationToken);
+                Report(outgoing, attempt.Outcome);
+                await PauseAsync(attempt.Outcome, failures, cancellationToken);
             }
         }
 
@@ -235,7 +240,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
         _lane.Release();
     }
 
-    private async Task ReportAsync(OutgoingEvent outgoing, PublishOutcome outcome, int failures, CancellationToken cancellationToken)
+    private void Report(in OutgoingEvent outgoing, PublishOutcome outcome)
     {
         var (reason, message) = outcome switch
         {
@@ -244,6 +249,10 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             _ => ("", ""),
         };
         Stopped(_options.NatsStream, _server.Name, reason, message, outgoing.Subject, outgoing.MessageId, outgoing.Body.Length, Advice(outcome));
+    }
+
+    private async Task PauseAsync(PublishOutcome outcome, int failures, CancellationToken cancellationToken)
+    {
         await Task.Delay(RetryPause.After(failures, _options, Random.Shared.NextDouble()), _time, cancellationToken);
         if (outcome is PublishOutcome.Unavailable { Reason: UnavailableReason.NoStream })
         {
@@ -251,7 +260,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             {
                 await _server.EnsureStreamAsync(cancellationToken);
             }
-            catch (NatsException)
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is NatsException or TimeoutException or OperationCanceledException)
             {
                 // Said with the next refusal.
             }
@@ -299,7 +308,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             _server.Acks.Return(place, answered: false);
             return Task.FromResult(new Attempt(new PublishOutcome.Refused(RefusalReason.TooLarge, exception.Message), Interleaved: false));
         }
-        catch (Exception exception) when (exception is NatsException or TimeoutException or OperationCanceledException)
+        catch (Exception exception) when (exception is NatsException or TimeoutException or OperationCanceledException or IOException or ObjectDisposedException)
         {
             _server.Acks.Return(place, answered: false);
             return Task.FromResult(new Attempt(PublishDecision.Disconnected(unanswered: false), Interleaved: false));

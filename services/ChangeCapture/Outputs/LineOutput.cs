@@ -37,7 +37,9 @@ internal sealed class LineOutput : ChangeOutput
     {
         try
         {
-            return new(new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0), path, onDisk: true, format);
+            var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+            CutIncompleteLine(file);
+            return new(file, path, onDisk: true, format);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -110,5 +112,27 @@ internal sealed class LineOutput : ChangeOutput
     {
         await _stream.DisposeAsync();
         _syncing.Dispose();
+    }
+
+    // A crash may have left a part of a line. Its event was not confirmed, and comes again.
+    private static void CutIncompleteLine(FileStream file)
+    {
+        Span<byte> part = stackalloc byte[4096];
+        var end = file.Length;
+        while (end > 0)
+        {
+            var start = Math.Max(0, end - part.Length);
+            var read = part[..RandomAccess.Read(file.SafeFileHandle, part[..(int)(end - start)], start)];
+            if (read.LastIndexOf((byte)'\n') is >= 0 and var newLine)
+            {
+                end = start + newLine + 1;
+                break;
+            }
+
+            end = start;
+        }
+
+        file.SetLength(end);
+        file.Seek(0, SeekOrigin.End);
     }
 }

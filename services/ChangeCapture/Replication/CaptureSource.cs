@@ -13,9 +13,13 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     private const int OldestMajor = 14;
     private const int FirstMajorWithFailover = 17;
 
+    // Values look the same whatever the server's, the database's or the user's settings are.
+    private const string WalSettings =
+        "-c wal_sender_timeout=30s -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c timezone=UTC";
+
     private bool _hadSlot;
 
-    public LogicalReplicationConnection CreateReplication() => new(With("wal", "-c wal_sender_timeout=30s"))
+    public LogicalReplicationConnection CreateReplication() => new(With("wal", WalSettings))
     {
         // Sent by a timer, also while nothing is read because an output is behind: the server never takes a waiting capture for a dead one.
         WalReceiverStatusInterval = TimeSpan.FromSeconds(5),
@@ -160,6 +164,12 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         if (options.StartLsn is { } start && !_hadSlot && slot.Confirmed is { } confirmed && start < confirmed)
         {
             throw new CaptureException($"StartLsn: {start} lies before {confirmed}, where slot {options.Slot} is: that WAL may be gone");
+        }
+
+        if (options.StartLsn is { } ahead && !_hadSlot
+            && await ScalarAsync<bool>(connection, "SELECT NOT pg_is_in_recovery() AND $1 > pg_current_wal_lsn()", cancellationToken, ahead))
+        {
+            throw new CaptureException($"StartLsn: {ahead} lies behind the end of the WAL: everything up to there would be skipped");
         }
 
         _hadSlot = true;
