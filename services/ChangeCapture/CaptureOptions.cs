@@ -89,7 +89,7 @@ public sealed class CaptureOptions
     /// <summary>Longest pause before either side is tried again. Default 5 s. There is no last attempt.</summary>
     public TimeSpan RetryMaximum { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a shutdown waits for events that are under way. Default 5 s; what is not stored by then comes again at the next start.</summary>
+    /// <summary>How long a shutdown waits for events that are under way, at most 20 s. Default 5 s; what is not stored by then comes again at the next start.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(5);
 }
 

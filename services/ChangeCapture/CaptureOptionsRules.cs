@@ -41,6 +41,7 @@ internal static partial class CaptureOptionsRules
         Require(options.MaxInFlightBytes >= 65_536, $"MaxInFlightBytes: {options.MaxInFlightBytes} is less than 65,536");
         Require(options.ConfirmInterval >= TimeSpan.FromMilliseconds(10) && options.ConfirmInterval <= TimeSpan.FromSeconds(10), $"ConfirmInterval: {options.ConfirmInterval} is not in 10 ms to 10 s");
         Require(options.RetryMinimum >= TimeSpan.FromMilliseconds(10) && options.RetryMinimum <= options.RetryMaximum, $"RetryMinimum: {options.RetryMinimum} is not in 10 ms to RetryMaximum, {options.RetryMaximum}");
+        Require(options.ShutdownTimeout >= TimeSpan.Zero && options.ShutdownTimeout <= TimeSpan.FromSeconds(20), $"ShutdownTimeout: {options.ShutdownTimeout.TotalSeconds} is not in 0 to 20 s");
         return problems;
 
         void Require(bool condition, string problem)

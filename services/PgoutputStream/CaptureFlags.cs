@@ -30,7 +30,7 @@ internal sealed class CaptureFlags
         ["HashedColumns"] = "--hash-column",
         ["MaskedColumns"] = "--mask-column",
         ["MaxInFlight"] = "--max-in-flight",
-        ["SpoolDirectory"] = "--spool-directory",
+        ["SpoolDirectory"] = "--spool-directory", ["ShutdownTimeout"] = "--shutdown-timeout",
     };
 
     private readonly Option<string?> _connection = new("--connection", "-c")
@@ -59,6 +59,7 @@ internal sealed class CaptureFlags
     private readonly Option<string[]> _maskedColumns = List("--mask-column", "Columns whose values are replaced by ***.");
     private readonly Option<string[]> _operations = List("--operation", "Operations to capture: insert, update, delete, truncate; separated by commas. Default: all.");
     private readonly Option<int> _maxInFlight = new("--max-in-flight") { Description = "Events that await their PubAck at once, 1 to 60,000.", DefaultValueFactory = _ => 1024 };
+    private readonly Option<int> _shutdownTimeout = new("--shutdown-timeout") { Description = "Seconds that a stop waits for events on their way, 0 to 20; what is not stored by then comes again.", DefaultValueFactory = _ => 5 };
     private readonly Option<string> _spoolDirectory = new("--spool-directory") { Description = "Where large transactions wait for their commit.", DefaultValueFactory = _ => Path.GetTempPath() };
 
     public Option<bool> Verbose { get; } = new("--verbose") { Description = "Say more on standard error." };
@@ -67,7 +68,7 @@ internal sealed class CaptureFlags
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _withTransaction, _values, _target, _file, _natsServers,
         _natsStream, _subjectPrefix, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _maxInFlight,
-        _spoolDirectory, Verbose,
+        _shutdownTimeout, _spoolDirectory, Verbose,
     ];
 
     /// <summary>A problem as the options' rules say it, with the flag that it concerns.</summary>
@@ -92,6 +93,7 @@ internal sealed class CaptureFlags
             NatsStream = result.GetValue(_natsStream)!,
             SubjectPrefix = result.GetValue(_subjectPrefix)!,
             MaxInFlight = result.GetValue(_maxInFlight),
+            ShutdownTimeout = TimeSpan.FromSeconds(result.GetValue(_shutdownTimeout)),
             SpoolDirectory = result.GetValue(_spoolDirectory)!,
         };
         Add(options.Publications, result.GetValue(_publications));

@@ -87,7 +87,7 @@ public sealed class OutputTests
     public async Task A_stop_while_nats_hangs_ends_in_time_and_loses_nothing()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
-        var tool = await harness.CaptureToNatsAsync("--max-in-flight", "4");
+        var tool = await harness.CaptureToNatsAsync("--max-in-flight", "4", "--shutdown-timeout", "1");
         harness.Nats.Pause();
         await harness.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(1, 50) g");
         await tool.SaysAsync("has stopped, nothing is lost");
@@ -104,7 +104,7 @@ public sealed class OutputTests
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
         await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput'); INSERT INTO t SELECT g FROM generate_series(1, 20000) g");
         await using var pipe = ChildProcess.Start(
-            "bash", ["-c", "set -o pipefail; dotnet \"$1\" -c \"$2\" -s \"$3\" -p pub | head -n 3", "pipe", Repository.Service("PgoutputStream"), harness.ConnectionString, harness.Slot]);
+            "bash", ["-c", "set -o pipefail; dotnet \"$1\" -c \"$2\" -s \"$3\" -p pub | head -n 3", "pipe", ToolProcess.Assembly, harness.ConnectionString, harness.Slot]);
         await pipe.ExitedAsync();
         Assert.Equal(1, pipe.ExitCode);
         Assert.Contains("standard output cannot be written", pipe.Output, StringComparison.Ordinal);

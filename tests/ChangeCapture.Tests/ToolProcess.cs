@@ -6,7 +6,9 @@ namespace RuleEngineNats.ChangeCapture.Tests;
 internal sealed class ToolProcess(string output, string[] arguments) : IAsyncDisposable
 {
     private readonly ChildProcess _process = ChildProcess.Start(
-        "bash", ["-c", "exec dotnet \"${@:2}\" >>\"$1\"", "tool", output, Repository.Service("PgoutputStream"), .. arguments]);
+        "bash", ["-c", "exec dotnet \"${@:2}\" >>\"$1\"", "tool", output, Assembly, .. arguments]);
+
+    public static string Assembly { get; } = Path.Combine(AppContext.BaseDirectory, "pgoutput-stream.dll");
 
     public int Id => _process.Id;
 

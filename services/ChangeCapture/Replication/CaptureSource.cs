@@ -53,7 +53,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     public static CaptureException Final(PostgresException exception)
         => new($"PostgreSQL: {exception.MessageText} ({exception.SqlState}){(exception.Hint is null ? "" : $"; {exception.Hint}")}", exception);
 
-    private static async Task CheckServerAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private async Task CheckServerAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         if (connection.PostgreSqlVersion.Major < OldestMajor)
         {
@@ -64,6 +64,11 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         if (level != "logical")
         {
             throw new CaptureException($"wal_level is {level}: set wal_level = logical in postgresql.conf and start PostgreSQL anew");
+        }
+
+        if (await ScalarAsync<string>(connection, "SELECT current_setting('server_encoding')", cancellationToken) == "SQL_ASCII")
+        {
+            EncodingUnknown(connection.Database);
         }
     }
 
@@ -246,6 +251,9 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "publication {Publications} has no tables: nothing will come until it has")]
     private partial void NothingPublished(string publications);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "database {Database} has the encoding SQL_ASCII: values go out as they are, and those that are not UTF-8 make events that are not valid JSON")]
+    private partial void EncodingUnknown(string database);
 
     private sealed record Slot(string? Plugin, string? Database, string? WalStatus, NpgsqlLogSequenceNumber? Confirmed)
     {

@@ -27,6 +27,7 @@ public sealed class RefusalTests
     [InlineData("--operation: 'upsert' is none of insert, update, delete, truncate", "--operation", "insert,upsert")]
     [InlineData("--values: 'xml' is none of text, typed", "--values", "xml")]
     [InlineData("--max-in-flight: 0 is not in 1 to 60,000", "--max-in-flight", "0")]
+    [InlineData("--shutdown-timeout: -1 is not in 0 to 20 s", "--shutdown-timeout", "-1")]
     [InlineData("--connection: 'foo' is not known", "-c", "host=h foo=bar")]
     [InlineData("--connection: a host is missing", "-c", "user=u dbname=d")]
     public void What_is_wrong_is_said_with_the_flag(string problem, params string[] arguments)
