@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging;
 using NATS.Client.Core;
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Formats;
-using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ChangeCapture.Outputs;
@@ -14,21 +13,18 @@ namespace RuleEngineNats.ChangeCapture.Outputs;
 /// <remarks>
 /// 1. The writer sends; acknowledgements are taken in the order of sending.
 /// 2. When one is missing or a refusal, none that was sent behind it can have been stored, for the stream's last id is not what they expect.
-/// 3. Sending stops. What was on its way is sent again one by one, with the same ids, for as long as it takes.
+/// 3. Sending stops. The one that failed is sent again alone, with the same id, for as long as it takes; then those behind it, as at first.
 /// 4. Sending goes on.
 /// Another publisher in the same stream costs a round of 3 whenever it comes between two events: correct, but slower than a stream of one's own.
 /// </remarks>
 internal sealed partial class JetStreamOutput : ChangeOutput
 {
-    private const int WrongLastMessageId = 10070;
-
-    private static readonly TimeSpan AckTimeout = TimeSpan.FromSeconds(2.5);
-
     private readonly JetStreamConnection _server;
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly FlowWindow _window;
+    private readonly FlowLog _flow;
     private readonly SemaphoreSlim _lane = new(1, 1);
     private readonly Channel<Sent> _sent = Channel.CreateUnbounded<Sent>(new() { SingleReader = true, SingleWriter = true });
     private readonly Queue<long> _unsettled = new();
@@ -39,12 +35,13 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private Task _pump = Task.CompletedTask;
     private EventPosition? _held;
     private string? _last;
-    private string _source = "";
+    private ChainedPublish? _publish;
 
     public JetStreamOutput(JetStreamConnection server, CaptureOptions options, EventFormat format, TimeProvider time, ILogger<JetStreamOutput> logger)
     {
         (_server, _options, _time, _logger, Format) = (server, options, time, logger, format);
         _window = new(options.MaxInFlight, options.MaxInFlightBytes);
+        _flow = new(server.Name, options, logger);
     }
 
     public override EventFormat Format { get; }
@@ -64,7 +61,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
     public override async Task OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
-        _source = source.ToString();
+        _publish = new(_server, _options, source, _time);
         _held = await _server.OpenAsync(source, cancellationToken);
         if (_held is { } held)
         {
@@ -144,7 +141,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             _unsettled.Enqueue(outgoing.Ordinal);
         }
 
-        _sent.Writer.TryWrite(new(outgoing, await SendAsync(outgoing, _last)));
+        _sent.Writer.TryWrite(new(outgoing, await _publish!.SendAsync(outgoing, _last)));
         _last = outgoing.MessageId;
         _lane.Release();
     }
@@ -192,63 +189,80 @@ internal sealed partial class JetStreamOutput : ChangeOutput
         _window.Leave(outgoing.Body.Length);
     }
 
-    private async Task RecoverAsync(OutgoingEvent first, Attempt attempt, CancellationToken cancellationToken)
+    private async Task RecoverAsync(OutgoingEvent first, PublishAttempt attempt, CancellationToken cancellationToken)
     {
         await _lane.WaitAsync(cancellationToken);
-        var stopped = !attempt.Interleaved;
-        if (stopped)
+        if (!attempt.Interleaved)
         {
-            Report(first, attempt.Outcome);
+            _flow.Stopped(first, attempt.Outcome);
         }
 
-        var again = new List<OutgoingEvent> { first };
+        var again = new Queue<OutgoingEvent>([first]);
         while (_sent.Reader.TryRead(out var sent))
         {
             await sent.Attempt.WaitAsync(cancellationToken);
-            again.Add(sent.Event);
+            again.Enqueue(sent.Event);
         }
 
+        var stopped = !attempt.Interleaved;
         if (stopped)
         {
             await PauseAsync(attempt.Outcome, failures: 1, cancellationToken);
         }
 
-        foreach (var outgoing in again)
+        while (again.Count > 0)
         {
-            for (var failures = 2; ; failures++)
-            {
-                // Nothing else is on its way: no other order is possible.
-                attempt = await (await SendAsync(outgoing, expectedLast: null)).WaitAsync(cancellationToken);
-                if (attempt.IsStored)
-                {
-                    Settle(outgoing);
-                    break;
-                }
-
-                stopped = true;
-                Report(outgoing, attempt.Outcome);
-                await PauseAsync(attempt.Outcome, failures, cancellationToken);
-            }
+            stopped |= await SendAloneAsync(again, cancellationToken);
+            await SendTogetherAsync(again, cancellationToken);
         }
 
         if (stopped)
         {
-            GoesOn(_options.NatsStream, _server.Name);
+            _flow.GoesOn();
         }
 
-        _last = again[^1].MessageId;
         _lane.Release();
     }
 
-    private void Report(in OutgoingEvent outgoing, PublishOutcome outcome)
+    /// <summary>Nothing else of ours is on its way: whatever the stream's last message is, no other order is possible.</summary>
+    /// <returns>Whether it was refused before.</returns>
+    private async Task<bool> SendAloneAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)
     {
-        var (reason, message) = outcome switch
+        var outgoing = again.Peek();
+        for (var failures = 1; ; failures++)
         {
-            PublishOutcome.Unavailable unavailable => (unavailable.Reason.ToString(), unavailable.Message),
-            PublishOutcome.Refused refused => (refused.Reason.ToString(), refused.Message),
-            _ => ("", ""),
-        };
-        Stopped(_options.NatsStream, _server.Name, reason, message, outgoing.Subject, outgoing.MessageId, outgoing.Body.Length, Advice(outcome));
+            var attempt = await (await _publish!.SendAsync(outgoing, expectedLast: null)).WaitAsync(cancellationToken);
+            if (attempt.IsStored)
+            {
+                Settle(again.Dequeue());
+                _last = outgoing.MessageId;
+                return failures > 1;
+            }
+
+            _flow.Stopped(outgoing, attempt.Outcome);
+            await PauseAsync(attempt.Outcome, failures, cancellationToken);
+        }
+    }
+
+    /// <summary>Those behind it, as if they were sent for the first time. Ends with the first that fails at the head.</summary>
+    private async Task SendTogetherAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)
+    {
+        var attempts = new List<Task<PublishAttempt>>(again.Count);
+        foreach (var outgoing in again)
+        {
+            attempts.Add(await _publish!.SendAsync(outgoing, _last));
+            _last = outgoing.MessageId;
+        }
+
+        var inOrder = true;
+        foreach (var attempt in attempts)
+        {
+            inOrder &= (await attempt.WaitAsync(cancellationToken)).IsStored;
+            if (inOrder)
+            {
+                Settle(again.Dequeue());
+            }
+        }
     }
 
     private async Task PauseAsync(PublishOutcome outcome, int failures, CancellationToken cancellationToken)
@@ -267,75 +281,8 @@ internal sealed partial class JetStreamOutput : ChangeOutput
         }
     }
 
-    private string Advice(PublishOutcome outcome) => outcome switch
-    {
-        PublishOutcome.Unavailable { Reason: UnavailableReason.StreamFull } => "make room (max_bytes, max_msgs, the server's storage) or purge what is consumed",
-        PublishOutcome.Unavailable { Reason: UnavailableReason.NoStream } or PublishOutcome.Refused { Reason: RefusalReason.WrongStream }
-            => $"let stream {_options.NatsStream} take {_options.SubjectPrefix}.>",
-        PublishOutcome.Refused { Reason: RefusalReason.TooLarge } => "raise the server's max_payload or the stream's max_msg_size, or leave large columns out",
-        PublishOutcome.Unavailable => "nothing to do while nats-server is away",
-        _ => "see what nats-server says",
-    };
-
-    /// <summary>Returns when it is on its way; the task it returns is what became of it.</summary>
-    private async ValueTask<Task<Attempt>> SendAsync(OutgoingEvent outgoing, string? expectedLast)
-    {
-        var headers = new NatsHeaders(4)
-        {
-            [EventHeaders.MessageId] = outgoing.MessageId,
-            [EventHeaders.ExpectedStream] = _options.NatsStream,
-            [EventHeaders.CaptureSource] = _source,
-        };
-        if (expectedLast is not null)
-        {
-            headers[EventHeaders.ExpectedLastMessageId] = expectedLast;
-        }
-
-        var place = await _server.Acks.RentAsync(AckTimeout, CancellationToken.None);
-        try
-        {
-            var sending = _server.Connection.PublishAsync(
-                outgoing.Subject, outgoing.Body, headers, place.ReplySubject, NatsRawSerializer<byte[]>.Default, cancellationToken: CancellationToken.None);
-            if (!sending.IsCompletedSuccessfully)
-            {
-                await sending.AsTask().WaitAsync(AckTimeout, _time);
-            }
-
-            return AwaitAsync(place);
-        }
-        catch (NatsPayloadTooLargeException exception)
-        {
-            _server.Acks.Return(place, answered: false);
-            return Task.FromResult(new Attempt(new PublishOutcome.Refused(RefusalReason.TooLarge, exception.Message), Interleaved: false));
-        }
-        catch (Exception exception) when (exception is NatsException or TimeoutException or OperationCanceledException or IOException or ObjectDisposedException)
-        {
-            _server.Acks.Return(place, answered: false);
-            return Task.FromResult(new Attempt(PublishDecision.Disconnected(unanswered: false), Interleaved: false));
-        }
-    }
-
-    private async Task<Attempt> AwaitAsync(PendingAck place)
-    {
-        var ack = await place.WaitAsync();
-        _server.Acks.Return(place, answered: ack.Kind is AckKind.Answered or AckKind.NoResponders or AckKind.Malformed);
-        return new(PublishDecision.Of(ack, attempt: 1, unanswered: false).Outcome, ack.ErrorCode == WrongLastMessageId);
-    }
-
     [LoggerMessage(Level = LogLevel.Information, Message = "stream {Stream} holds this slot's events up to {Position}: going on behind it")]
     private partial void Continues(string stream, EventPosition position);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "the flow to stream {Stream} on {Server} has stopped, nothing is lost: {Reason}: {Message}; event {MessageId} on {Subject}, {Bytes} bytes; {Advice}")]
-    private partial void Stopped(string stream, string server, string reason, string message, string subject, string messageId, int bytes, string advice);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "the flow to stream {Stream} on {Server} goes on")]
-    private partial void GoesOn(string stream, string server);
-
-    private readonly record struct Sent(OutgoingEvent Event, Task<Attempt> Attempt);
-
-    /// <param name="Interleaved">Another message came in between, ours or another publisher's.</param>
-    private readonly record struct Attempt(PublishOutcome Outcome, bool Interleaved)
-    {
-        public bool IsStored => Outcome is PublishOutcome.Stored or PublishOutcome.Duplicate;
-    }
+    private readonly record struct Sent(OutgoingEvent Event, Task<PublishAttempt> Attempt);
 }
