@@ -44,10 +44,12 @@ internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions 
             server.Acks.Return(place, answered: false);
             return Task.FromResult(new PublishAttempt(new PublishOutcome.Refused(RefusalReason.TooLarge, exception.Message), Interleaved: false));
         }
-        catch (Exception exception) when (exception is NatsException or TimeoutException or OperationCanceledException or IOException or ObjectDisposedException)
+        catch (Exception exception)
         {
+            // Whatever it is, the event is not known to be stored: it is sent again.
             server.Acks.Return(place, answered: false);
-            return Task.FromResult(new PublishAttempt(PublishDecision.Disconnected(unanswered: false), Interleaved: false));
+            return Task.FromResult(new PublishAttempt(
+                new PublishOutcome.Unavailable(UnavailableReason.Disconnected, $"no connection to nats-server: {NatsUrls.Redact(exception.Message)}"), Interleaved: false));
         }
     }
 

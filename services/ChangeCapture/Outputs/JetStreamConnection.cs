@@ -79,7 +79,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
                 await EnsureStreamAsync(cancellationToken);
                 return await FindLastAsync(source, cancellationToken);
             }
-            catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is NatsException or JsonException or TimeoutException or OperationCanceledException)
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
                 NotReady(Name, NatsUrls.Redact(exception.InnerException is { } inner ? $"{exception.Message}: {inner.Message}" : exception.Message));
             }
@@ -120,8 +120,9 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         {
             return (await GetAsync($$"""{"last_by_subj":"{{subject}}"}""", cancellationToken))?.Body;
         }
-        catch (Exception exception) when (exception is NatsException or JsonException)
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
+            // Then it is described once more than needed.
             return null;
         }
     }

@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
-using NATS.Client.Core;
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Formats;
 using RuleEngineNats.Messaging;
@@ -274,7 +273,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             {
                 await _server.EnsureStreamAsync(cancellationToken);
             }
-            catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is NatsException or TimeoutException or OperationCanceledException)
+            catch (Exception) when (!cancellationToken.IsCancellationRequested)
             {
                 // Said with the next refusal.
             }

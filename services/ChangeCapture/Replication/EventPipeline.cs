@@ -24,15 +24,7 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
 
     /// <summary>Whether a table is to be described before its rows: the server does so again in each session, and after each TRUNCATE.</summary>
     public bool IsNew(Relation relation)
-    {
-        if (_described.TryGetValue(relation.Id, out var known) && (known == relation || known.Describes(relation)))
-        {
-            return false;
-        }
-
-        _described[relation.Id] = relation;
-        return true;
-    }
+        => !_described.TryGetValue(relation.Id, out var known) || (known != relation && !known.Describes(relation));
 
     public async ValueTask WriteAsync(ChangeEvent change, CancellationToken cancellationToken)
     {
@@ -55,6 +47,10 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         if (described is null)
         {
             _written = change.Position;
+        }
+        else if (change.Message is WalMessage.RelationDescription { Relation: var relation })
+        {
+            _described[relation.Id] = relation;
         }
     }
 
