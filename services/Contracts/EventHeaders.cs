@@ -32,6 +32,12 @@ public static class EventHeaders
     /// </summary>
     public const string Restored = "rule-restored";
 
+    /// <summary>The id that must be the stream's last; the server refuses the message (error 10070) when another came in between. Set on captured changes, whose order it keeps.</summary>
+    public const string ExpectedLastMessageId = "Nats-Expected-Last-Msg-Id";
+
+    /// <summary>On a captured change: the PostgreSQL it came from, as <c>system identifier:timeline</c>. WAL positions of two sources do not compare.</summary>
+    public const string CaptureSource = "rule-cdc-source";
+
     /// <summary>CloudEvents <c>id</c>: equal to <see cref="MessageId"/>.</summary>
     public const string CloudEventId = "ce-id";
 

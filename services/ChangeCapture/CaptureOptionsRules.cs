@@ -1,0 +1,81 @@
+using System.Text.RegularExpressions;
+using Npgsql;
+using RuleEngineNats.ChangeCapture.Filters;
+using RuleEngineNats.Contracts;
+
+namespace RuleEngineNats.ChangeCapture;
+
+/// <summary>What options must be before anything is connected to.</summary>
+internal static partial class CaptureOptionsRules
+{
+    private const int MostNameBytes = 63;
+
+    /// <summary>Everything that is wrong, each beginning with the option's name.</summary>
+    public static IReadOnlyList<string> Problems(CaptureOptions options)
+    {
+        var problems = new List<string>(new CaptureFilter(options).Problems);
+        Require(Connects(options.ConnectionString) is null, $"ConnectionString: {Connects(options.ConnectionString)}");
+        Require(SlotName().IsMatch(options.Slot), $"Slot: '{options.Slot}' is no slot name: 1 to 63 of a-z, 0-9 and _");
+        Require(options.Publications.Count > 0, "Publications: name at least one");
+        foreach (var publication in options.Publications)
+        {
+            Require(IsIdentifier(publication), $"Publications: '{publication}' is no publication name: 1 to {MostNameBytes} bytes without NUL");
+        }
+
+        Require(
+            SubjectRules.Check(options.SubjectPrefix, allowWildcards: false) is null,
+            $"SubjectPrefix: '{options.SubjectPrefix}': {SubjectRules.Check(options.SubjectPrefix, allowWildcards: false)}");
+        Require(StreamName().IsMatch(options.NatsStream), $"NatsStream: '{options.NatsStream}' is no stream name: 1 to 255 of A-Z, a-z, 0-9, _ and -");
+        foreach (var url in options.NatsServers.SelectMany(server => server.Split(',')))
+        {
+            Require(
+                Uri.TryCreate(url.Contains("://", StringComparison.Ordinal) ? url : $"nats://{url}", UriKind.Absolute, out var parsed)
+                    && parsed.Scheme is "nats" or "tls" or "ws" or "wss" && parsed.Host.Length > 0,
+                $"NatsServers: '{Messaging.NatsUrls.Redact(url)}' is no server: write nats://host:port (tls, ws and wss are known too)");
+        }
+
+        Require(options.StandardOutput || options.File is not null || options.NatsServers.Count > 0, "StandardOutput: without it, File or NatsServers there is nowhere to write to");
+        Require(options.File is not "", "File: a path is missing");
+        Require(options.Operations.Count > 0, "Operations: name at least one of insert, update, delete, truncate");
+        Require(options.MaxInFlight is >= 1 and <= 60_000, $"MaxInFlight: {options.MaxInFlight} is not in 1 to 60,000");
+        Require(options.MaxInFlightBytes >= 65_536, $"MaxInFlightBytes: {options.MaxInFlightBytes} is less than 65,536");
+        Require(options.ConfirmInterval >= TimeSpan.FromMilliseconds(10) && options.ConfirmInterval <= TimeSpan.FromSeconds(10), $"ConfirmInterval: {options.ConfirmInterval} is not in 10 ms to 10 s");
+        Require(options.RetryMinimum >= TimeSpan.FromMilliseconds(10) && options.RetryMinimum <= options.RetryMaximum, $"RetryMinimum: {options.RetryMinimum} is not in 10 ms to RetryMaximum, {options.RetryMaximum}");
+        Require(options.ShutdownTimeout >= TimeSpan.Zero && options.ShutdownTimeout <= TimeSpan.FromSeconds(20), $"ShutdownTimeout: {options.ShutdownTimeout.TotalSeconds} is not in 0 to 20 s");
+        return problems;
+
+        void Require(bool condition, string problem)
+        {
+            if (!condition)
+            {
+                problems.Add(problem);
+            }
+        }
+    }
+
+    private static string? Connects(string connectionString)
+    {
+        try
+        {
+            return new NpgsqlConnectionStringBuilder(connectionString) switch
+            {
+                { Host: null or "" } => "a host is missing",
+                { Database: null or "", Username: null or "" } => "a database is missing",
+                _ => null,
+            };
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or InvalidCastException)
+        {
+            return exception.Message;
+        }
+    }
+
+    private static bool IsIdentifier(string name)
+        => name.Length > 0 && System.Text.Encoding.UTF8.GetByteCount(name) <= MostNameBytes && !name.Contains('\0', StringComparison.Ordinal);
+
+    [GeneratedRegex(@"^[a-z0-9_]{1,63}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex SlotName();
+
+    [GeneratedRegex(@"^[A-Za-z0-9_-]{1,255}\z", RegexOptions.CultureInvariant)]
+    private static partial Regex StreamName();
+}

@@ -1,0 +1,40 @@
+namespace RuleEngineNats.ChangeCapture.Pgoutput;
+
+/// <summary>A message of pgoutput, protocol version 2. Times are microseconds since 2000-01-01 UTC.</summary>
+internal abstract record WalMessage
+{
+    internal sealed record Begin(ulong CommitLsn, long CommitTime, uint Xid) : WalMessage;
+
+    internal sealed record Commit(ulong CommitLsn, ulong EndLsn, long CommitTime) : WalMessage;
+
+    internal sealed record Origin(ulong CommitLsn, string Name) : WalMessage;
+
+    internal sealed record RelationDescription(Relation Relation) : WalMessage;
+
+    internal sealed record TypeDescription(uint Id, string Schema, string Name) : WalMessage;
+
+    /// <param name="Old">The row before, or its key alone (<paramref name="OldIsKey"/>); null where neither was sent.</param>
+    /// <param name="New">The row after; null for a delete.</param>
+    internal sealed record Row(RowOperation Operation, Relation Relation, Value[]? Old, bool OldIsKey, Value[]? New) : WalMessage;
+
+    internal sealed record Truncate(Relation[] Relations, bool Cascade, bool RestartIdentity) : WalMessage;
+
+    internal sealed record Logical(bool Transactional, ulong Lsn, string Prefix, ReadOnlyMemory<byte> Content) : WalMessage;
+
+    internal sealed record StreamStart(uint Xid) : WalMessage;
+
+    internal sealed record StreamStop : WalMessage;
+
+    internal sealed record StreamCommit(uint Xid, ulong CommitLsn, ulong EndLsn, long CommitTime) : WalMessage;
+
+    /// <param name="SubXid">The subtransaction that was rolled back; equal to <paramref name="Xid"/> for the whole.</param>
+    internal sealed record StreamAbort(uint Xid, uint SubXid) : WalMessage;
+}
+
+/// <summary>What happened to a row.</summary>
+internal enum RowOperation
+{
+    Insert,
+    Update,
+    Delete,
+}

@@ -1,0 +1,163 @@
+using System.Buffers;
+using Npgsql.Replication;
+using Npgsql.Replication.Internal;
+using Npgsql.Replication.PgOutput;
+using NpgsqlTypes;
+using RuleEngineNats.ChangeCapture.Outputs;
+
+namespace RuleEngineNats.ChangeCapture.Replication;
+
+/// <summary>One replication connection, from its start to its end: reads, hands on, and confirms what is stored.</summary>
+internal sealed class CaptureSession : IAsyncDisposable
+{
+    private readonly CaptureOptions _options;
+    private readonly LogicalReplicationConnection _connection;
+    private readonly EventPipeline _pipeline;
+    private readonly TransactionReader _transactions;
+    private readonly ConfirmedWal _wal;
+    private readonly TimeProvider _time;
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
+    private Task _waiting = Task.CompletedTask;
+    private ulong _told;
+
+    public CaptureSession(
+        CaptureOptions options, LogicalReplicationConnection connection, EventPipeline pipeline, TransactionReader transactions, ConfirmedWal wal, TimeProvider time)
+        => (_options, _connection, _pipeline, _transactions, _wal, _time) = (options, connection, pipeline, transactions, wal, time);
+
+    public static async Task<SourceIdentity> IdentifyAsync(LogicalReplicationConnection connection, CancellationToken cancellationToken)
+    {
+        var system = await connection.IdentifySystem(cancellationToken);
+        return new(system.SystemId, system.Timeline);
+    }
+
+    /// <summary>Ends when it is stopped, with what is stored confirmed, or with an exception.</summary>
+    public async Task RunAsync(NpgsqlLogSequenceNumber? start, Task failed, CancellationToken stopping)
+    {
+        using var ended = new CancellationTokenSource();
+        var reading = ReadAsync(start, stopping, ended.Token);
+        var confirming = ConfirmAsync(ended.Token);
+        try
+        {
+            var first = await Task.WhenAny(reading, confirming, failed);
+            if (first != reading || !stopping.IsCancellationRequested)
+            {
+                // Only a stop ends it without an exception.
+                await first;
+            }
+
+            await DrainAsync();
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await Task.WhenAll(reading, confirming, _waiting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _transactions.Dispose();
+        await _connection.DisposeAsync();
+        ArrayPool<byte>.Shared.Return(_buffer);
+    }
+
+    private async Task ReadAsync(NpgsqlLogSequenceNumber? start, CancellationToken stopping, CancellationToken ended)
+    {
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = stopping.UnsafeRegister(static source => ((TaskCompletionSource)source!).TrySetResult(), stopped);
+        var messages = _connection.StartLogicalReplication(new PgOutputReplicationSlot(_options.Slot), ended, start, PluginOptions()).GetAsyncEnumerator(ended);
+        while (true)
+        {
+            var next = messages.MoveNextAsync();
+            if (!(next.IsCompleted ? await next : await WaitAsync(next.AsTask(), stopped.Task, stopping)))
+            {
+                return;
+            }
+
+            var message = messages.Current;
+            var length = checked((int)message.Data.Length);
+            Grow(length);
+            await message.Data.ReadExactlyAsync(_buffer.AsMemory(0, length), ended);
+            await _transactions.HandleAsync((ulong)message.WalStart, _buffer.AsMemory(0, length), stopping);
+        }
+    }
+
+    // Nothing has come yet: what came before need not wait for it.
+    private async Task<bool> WaitAsync(Task<bool> next, Task stopped, CancellationToken stopping)
+    {
+        _waiting = next;
+        await _pipeline.FlushAsync(stopping);
+        return await Task.WhenAny(next, stopped) == next
+            && (await next ? true : throw new InvalidOperationException("the server ended the replication"));
+    }
+
+    // The driver puts values between quotes as they are.
+    private IEnumerable<KeyValuePair<string, string?>> PluginOptions()
+    {
+        var publications = string.Join(',', _options.Publications.Select(name => $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\""));
+        yield return new("proto_version", "2");
+        yield return new("publication_names", publications.Replace("'", "''", StringComparison.Ordinal));
+        yield return new("streaming", "on");
+        yield return new("messages", "on");
+    }
+
+    private void Grow(int length)
+    {
+        if (_buffer.Length < length)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = ArrayPool<byte>.Shared.Rent(length);
+        }
+    }
+
+    private async Task ConfirmAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await Task.Delay(_options.ConfirmInterval, _time, cancellationToken);
+            await ConfirmNowAsync(cancellationToken);
+        }
+    }
+
+    private async Task ConfirmNowAsync(CancellationToken cancellationToken)
+    {
+        var received = (ulong)_connection.LastReceivedLsn;
+        await _pipeline.SyncAsync(cancellationToken);
+        var confirmed = _wal.Advance(received, () => _pipeline.FirstUnsettled);
+        if (confirmed <= _told)
+        {
+            return;
+        }
+
+        _connection.SetReplicationStatus(new NpgsqlLogSequenceNumber(confirmed));
+        try
+        {
+            await _connection.SendStatusUpdate(cancellationToken);
+            _told = confirmed;
+        }
+        catch (InvalidOperationException)
+        {
+            // Not replicating yet, or no longer: the driver's timer sends it once it is.
+        }
+    }
+
+    private async Task DrainAsync()
+    {
+        using var limit = new CancellationTokenSource(_options.ShutdownTimeout, _time);
+        try
+        {
+            await _pipeline.FlushAsync(limit.Token);
+            await _pipeline.SyncAsync(limit.Token);
+            while (_pipeline.FirstUnsettled != long.MaxValue)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(10), _time, limit.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // What is left comes again.
+        }
+
+        await ConfirmNowAsync(CancellationToken.None);
+    }
+}

@@ -1,0 +1,266 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Npgsql.Replication;
+using NpgsqlTypes;
+using RuleEngineNats.ChangeCapture.Filters;
+
+namespace RuleEngineNats.ChangeCapture.Replication;
+
+/// <summary>The database: sees to it that it can be captured, and makes what was asked for. What is wrong and stays wrong is a <see cref="CaptureException"/>.</summary>
+internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilter filter, ILogger<CaptureSource> logger)
+{
+    private const int OldestMajor = 14;
+    private const int FirstMajorWithFailover = 17;
+
+    // Values look the same whatever the server's, the database's or the user's settings are.
+    private const string WalSettings =
+        "-c wal_sender_timeout=30s -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c timezone=UTC";
+
+    private bool _hadSlot;
+
+    public LogicalReplicationConnection CreateReplication() => new(With("wal", WalSettings))
+    {
+        // Sent by a timer, also while nothing is read because an output is behind: the server never takes a waiting capture for a dead one.
+        WalReceiverStatusInterval = TimeSpan.FromSeconds(5),
+        WalReceiverTimeout = TimeSpan.FromSeconds(30),
+    };
+
+    /// <returns>Where to begin.</returns>
+    public async Task<NpgsqlLogSequenceNumber?> PrepareAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = new NpgsqlConnection(With("check", ""));
+        try
+        {
+            await connection.OpenAsync(cancellationToken);
+            await CheckServerAsync(connection, cancellationToken);
+            await CheckPublicationsAsync(connection, cancellationToken);
+            await CheckFiltersAsync(connection, cancellationToken);
+            return await CheckSlotAsync(connection, cancellationToken);
+        }
+        catch (PostgresException exception) when (IsFinal(exception))
+        {
+            throw Final(exception);
+        }
+    }
+
+    /// <summary>Whether trying again cannot help before somebody has changed something.</summary>
+    public bool IsFinal(PostgresException exception) => !_hadSlot
+        ? exception.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
+            or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.ConfigurationLimitExceeded
+        : exception.SqlState is PostgresErrorCodes.InsufficientPrivilege;
+
+    public static CaptureException Final(PostgresException exception)
+        => new($"PostgreSQL: {exception.MessageText} ({exception.SqlState}){(exception.Hint is null ? "" : $"; {exception.Hint}")}", exception);
+
+    private async Task CheckServerAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        if (connection.PostgreSqlVersion.Major < OldestMajor)
+        {
+            throw new CaptureException($"PostgreSQL {connection.ServerVersion} is too old: {OldestMajor} or later is needed (pgoutput protocol 2)");
+        }
+
+        var level = await ScalarAsync<string>(connection, "SELECT current_setting('wal_level')", cancellationToken);
+        if (level != "logical")
+        {
+            throw new CaptureException($"wal_level is {level}: set wal_level = logical in postgresql.conf and start PostgreSQL anew");
+        }
+
+        if (await ScalarAsync<string>(connection, "SELECT current_setting('server_encoding')", cancellationToken) == "SQL_ASCII")
+        {
+            EncodingUnknown(connection.Database);
+        }
+    }
+
+    private async Task CheckPublicationsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        var missing = await ScalarAsync<string[]>(
+            connection,
+            "SELECT coalesce(array_agg(n ORDER BY n), '{}') FROM unnest($1) n WHERE NOT EXISTS (SELECT FROM pg_publication WHERE pubname = n)",
+            cancellationToken,
+            options.Publications.ToArray());
+        if (missing.Length == 0)
+        {
+            return;
+        }
+
+        if (!options.CreatePublication)
+        {
+            throw new CaptureException(
+                $"publication {string.Join(", ", missing)} does not exist in database {connection.Database}: create it (CREATE PUBLICATION {Quote(missing[0])} FOR TABLE …), or ask for it with CreatePublication (--create-publication)");
+        }
+
+        var tables = filter.LiteralTables;
+        foreach (var publication in missing)
+        {
+            var scope = tables.Count == 0 ? "ALL TABLES" : "TABLE " + string.Join(", ", tables.Select(table => $"{Quote(table.Schema)}.{Quote(table.Table)}"));
+            await using var command = new NpgsqlCommand($"CREATE PUBLICATION {Quote(publication)} FOR {scope}", connection);
+            try
+            {
+                await command.ExecuteNonQueryAsync(cancellationToken);
+            }
+            catch (PostgresException exception) when (exception.SqlState is not PostgresErrorCodes.AdminShutdown)
+            {
+                throw new CaptureException($"publication {publication} cannot be created: {exception.MessageText} ({exception.SqlState})", exception);
+            }
+
+            PublicationCreated(publication, scope);
+        }
+    }
+
+    private async Task CheckFiltersAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            """
+            SELECT p.schemaname::text, p.tablename::text, array_agg(DISTINCT a.attname::text)
+              FROM pg_publication_tables p
+              JOIN pg_namespace n ON n.nspname = p.schemaname
+              JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+              LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+             WHERE p.pubname = ANY ($1)
+             GROUP BY 1, 2 ORDER BY 1, 2
+            """,
+            connection)
+        {
+            Parameters = { new() { Value = options.Publications.ToArray() } },
+        };
+        var published = new List<PublishedTable>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            published.Add(new(reader.GetString(0), reader.GetString(1), reader.GetFieldValue<string[]>(2)));
+        }
+
+        // Only at the start: a table that is dropped later ends nothing.
+        if (!_hadSlot && filter.Check(published) is { Count: > 0 } problems)
+        {
+            throw new CaptureException(string.Join(Environment.NewLine, problems));
+        }
+
+        if (published.Count == 0)
+        {
+            NothingPublished(string.Join(", ", options.Publications));
+        }
+    }
+
+    private async Task<NpgsqlLogSequenceNumber?> CheckSlotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        if (await FindSlotAsync(connection, cancellationToken) is not { } slot)
+        {
+            if (_hadSlot)
+            {
+                throw new CaptureException($"slot {options.Slot} was dropped while it was read: changes since may be lost. Start again with --create-slot, and load the tables anew");
+            }
+
+            if (!options.CreateSlot)
+            {
+                throw new CaptureException($"slot {options.Slot} does not exist: create it with CreateSlot (--create-slot), or name one that does");
+            }
+
+            await CreateSlotAsync(connection, cancellationToken);
+            slot = await FindSlotAsync(connection, cancellationToken) ?? throw new CaptureException($"slot {options.Slot} is gone as soon as it was created");
+        }
+
+        if (slot.Problem(options.Slot, connection.Database) is { } problem)
+        {
+            throw new CaptureException(problem);
+        }
+
+        if (options.StartLsn is { } start && !_hadSlot && slot.Confirmed is { } confirmed && start < confirmed)
+        {
+            throw new CaptureException($"StartLsn: {start} lies before {confirmed}, where slot {options.Slot} is: that WAL may be gone");
+        }
+
+        if (options.StartLsn is { } ahead && !_hadSlot
+            && await ScalarAsync<bool>(connection, "SELECT NOT pg_is_in_recovery() AND $1 > pg_current_wal_lsn()", cancellationToken, ahead))
+        {
+            throw new CaptureException($"StartLsn: {ahead} lies behind the end of the WAL: everything up to there would be skipped");
+        }
+
+        _hadSlot = true;
+        return options.StartLsn;
+    }
+
+    private async Task CreateSlotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        // A failover slot is kept on standbys that ask for it, so that a promoted one goes on where this server stopped.
+        var failover = connection.PostgreSqlVersion.Major >= FirstMajorWithFailover
+            && !await ScalarAsync<bool>(connection, "SELECT pg_is_in_recovery()", cancellationToken);
+        CreatingSlot(options.Slot);
+        await using var command = new NpgsqlCommand(
+            $"SELECT pg_create_logical_replication_slot($1, 'pgoutput'{(failover ? ", false, false, true" : "")})", connection)
+        {
+            // It waits for every transaction that is running.
+            CommandTimeout = 0,
+            Parameters = { new() { Value = options.Slot } },
+        };
+        try
+        {
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.DuplicateObject)
+        {
+            // Somebody else asked for it at the same moment.
+        }
+    }
+
+    private async Task<Slot?> FindSlotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT plugin::text, database::text, wal_status, confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1", connection)
+        {
+            Parameters = { new() { Value = options.Slot } },
+        };
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken)
+            ? new(
+                await reader.IsDBNullAsync(0, cancellationToken) ? null : reader.GetString(0),
+                await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetString(1),
+                await reader.IsDBNullAsync(2, cancellationToken) ? null : reader.GetString(2),
+                await reader.IsDBNullAsync(3, cancellationToken) ? null : reader.GetFieldValue<NpgsqlLogSequenceNumber>(3))
+            : null;
+    }
+
+    private static async Task<T> ScalarAsync<T>(NpgsqlConnection connection, string sql, CancellationToken cancellationToken, object? parameter = null)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        if (parameter is not null)
+        {
+            command.Parameters.Add(new() { Value = parameter });
+        }
+
+        return (T)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    // CREATE PUBLICATION takes no parameters.
+    private static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+
+    private string With(string purpose, string settings)
+    {
+        var builder = new NpgsqlConnectionStringBuilder(options.ConnectionString) { Pooling = false, Enlist = false };
+        builder.ApplicationName ??= string.Create(CultureInfo.InvariantCulture, $"pgoutput-stream {options.Slot} {purpose}");
+        builder.Options = $"{builder.Options} {settings}".Trim();
+        return builder.ConnectionString;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "publication {Publication} created for {Scope}")]
+    private partial void PublicationCreated(string publication, string scope);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "creating slot {Slot}; this waits for the transactions that are running")]
+    private partial void CreatingSlot(string slot);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "publication {Publications} has no tables: nothing will come until it has")]
+    private partial void NothingPublished(string publications);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "database {Database} has the encoding SQL_ASCII: values go out as they are, and those that are not UTF-8 make events that are not valid JSON")]
+    private partial void EncodingUnknown(string database);
+
+    private sealed record Slot(string? Plugin, string? Database, string? WalStatus, NpgsqlLogSequenceNumber? Confirmed)
+    {
+        public string? Problem(string name, string database)
+            => Plugin != "pgoutput" ? $"slot {name} is not one of pgoutput's ({Plugin ?? "physical"}): name another"
+            : Database != database ? $"slot {name} belongs to database {Database}, not to {database}: name another, or connect to {Database}"
+            : WalStatus == "lost" ? $"slot {name} lost its WAL (max_slot_wal_keep_size): changes are missing. Drop it (SELECT pg_drop_replication_slot('{name}')), start again with --create-slot, and load the tables anew"
+            : null;
+    }
+}

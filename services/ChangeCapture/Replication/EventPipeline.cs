@@ -1,0 +1,72 @@
+using RuleEngineNats.ChangeCapture.Events;
+using RuleEngineNats.ChangeCapture.Formats;
+using RuleEngineNats.ChangeCapture.Outputs;
+using RuleEngineNats.ChangeCapture.Pgoutput;
+
+namespace RuleEngineNats.ChangeCapture.Replication;
+
+/// <summary>Brings each event to every output, formatted once per format, and once although a later session of the server may send it again.</summary>
+internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadOnlyList<ChangeOutput> outputs)
+{
+    private readonly EventFormat[] _formats = [.. outputs.Select(output => output.Format).Distinct()];
+    private readonly byte[]?[] _bodies = new byte[]?[outputs.Count];
+    private readonly Dictionary<uint, Relation> _described = [];
+    private EventPosition _written;
+
+    /// <summary>The number of the last event that was written.</summary>
+    public long LastOrdinal { get; private set; }
+
+    /// <summary>Every event before it is stored everywhere.</summary>
+    public long FirstUnsettled => outputs.Min(output => output.FirstUnsettled);
+
+    /// <summary>Whether the event at a position was written already.</summary>
+    public bool IsWritten(EventPosition position) => LastOrdinal > 0 && position <= _written;
+
+    /// <summary>Whether a table is to be described before its rows: the server does so again in each session, and after each TRUNCATE.</summary>
+    public bool IsNew(Relation relation)
+        => !_described.TryGetValue(relation.Id, out var known) || (known != relation && !known.Describes(relation));
+
+    public async ValueTask WriteAsync(ChangeEvent change, CancellationToken cancellationToken)
+    {
+        for (var index = 0; index < _formats.Length; index++)
+        {
+            _bodies[index] = _formats[index].Format(change);
+        }
+
+        LastOrdinal++;
+        var (described, subject) = (change.Described, subjects.Of(change.Message));
+        var messageId = change.Position.MessageId(slot, described);
+        foreach (var output in outputs)
+        {
+            if (_bodies[Array.IndexOf(_formats, output.Format)] is { } body)
+            {
+                await output.WriteAsync(new(LastOrdinal, change.Position, described, subject, messageId, body), cancellationToken);
+            }
+        }
+
+        if (described is null)
+        {
+            _written = change.Position;
+        }
+        else if (change.Message is WalMessage.RelationDescription { Relation: var relation })
+        {
+            _described[relation.Id] = relation;
+        }
+    }
+
+    public async ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        foreach (var output in outputs)
+        {
+            await output.FlushAsync(cancellationToken);
+        }
+    }
+
+    public async ValueTask SyncAsync(CancellationToken cancellationToken)
+    {
+        foreach (var output in outputs)
+        {
+            await output.SyncAsync(cancellationToken);
+        }
+    }
+}

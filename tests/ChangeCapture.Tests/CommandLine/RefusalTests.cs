@@ -1,0 +1,96 @@
+using RuleEngineNats.PgoutputStream;
+
+namespace RuleEngineNats.ChangeCapture.Tests.CommandLine;
+
+public sealed class RefusalTests
+{
+    private static readonly string[] Good = ["-c", "host=h user=u dbname=d", "-s", "slot", "-p", "pub"];
+
+    [Theory]
+    [InlineData("--slot: 'My-Slot' is no slot name: 1 to 63 of a-z, 0-9 and _", "-s", "My-Slot")]
+    [InlineData("--slot: 'x'; drop table y; --' is no slot name", "-s", "x'; drop table y; --")]
+    [InlineData("--slot: 'x\n' is no slot name", "-s", "x\n")]
+    [InlineData("--publication: '' is no publication name", "-p", "")]
+    [InlineData("--start-lsn: 'zz' is no WAL position: write two hexadecimal numbers, e.g. 0/16B2D50", "--start-lsn", "zz")]
+    [InlineData("Unknown output format: xml. Valid options: json, json-pretty, text, debezium", "-f", "xml")]
+    [InlineData("Unknown target 'kafka'. Valid targets: stdout, nats, file", "-t", "stdout,kafka")]
+    [InlineData("--nats-server is required when target includes 'nats'", "-t", "stdout,nats")]
+    [InlineData("--file is required when target includes 'file'", "-t", "file")]
+    [InlineData("--nats-server is given, but target does not include 'nats'", "-t", "stdout", "--nats-server", "nats://h")]
+    [InlineData("--nats-server: 'http://h' is no server: write nats://host:port", "--nats-server", "http://h")]
+    [InlineData("--nats-server: 'http://***@h' is no server", "--nats-server", "http://user:secret@h")]
+    [InlineData("--nats-subject-prefix: 'a.*': subject: wildcard at byte 2", "--nats-subject-prefix", "a.*")]
+    [InlineData("--nats-subject-prefix: '': subject: empty", "--nats-subject-prefix", "")]
+    [InlineData("--nats-stream: 'a.b' is no stream name", "--nats-stream", "a.b")]
+    [InlineData("--table: 'users' has 1 of the 2 parts of schema.table", "--table", "users")]
+    [InlineData("--hash-column: 'public.users' has 2 of the 3 parts of schema.table.column", "--hash-column", "public.users")]
+    [InlineData("--operation: 'upsert' is none of insert, update, delete, truncate", "--operation", "insert,upsert")]
+    [InlineData("--values: 'xml' is none of text, typed", "--values", "xml")]
+    [InlineData("--max-in-flight: 0 is not in 1 to 60,000", "--max-in-flight", "0")]
+    [InlineData("--shutdown-timeout: -1 is not in 0 to 20 s", "--shutdown-timeout", "-1")]
+    [InlineData("--connection: 'foo' is not known", "-c", "host=h foo=bar")]
+    [InlineData("--connection: a host is missing", "-c", "user=u dbname=d")]
+    public void What_is_wrong_is_said_with_the_flag(string problem, params string[] arguments)
+    {
+        var flags = Good.Chunk(2).Where(pair => !arguments.Contains(pair[0])).SelectMany(pair => pair);
+        Assert.Contains(problem, string.Join('\n', Problems([.. flags, .. arguments])), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Everything_that_is_wrong_is_said_at_once()
+        => Assert.Equal(3, Problems(["-c", "host=h dbname=d", "-s", "X", "-p", "pub", "--nats-stream", "a b", "--table", "x"]).Count);
+
+    [Fact]
+    public void What_is_right_is_not_refused() => Assert.Empty(Problems(Good));
+
+    [Theory]
+    [InlineData("Option '--slot' is required", "-c", "host=h")]
+    [InlineData("'--nonsense'", "-c", "host=h", "-s", "s", "-p", "p", "--nonsense")]
+    [InlineData("'many'", "-c", "host=h", "-s", "s", "-p", "p", "--max-in-flight", "many")]
+    public async Task A_command_line_that_cannot_be_read_ends_with_2_and_nothing_on_standard_output(string problem, params string[] arguments)
+    {
+        var folder = Directory.CreateTempSubdirectory("capture-");
+        await using var tool = new ToolProcess(Path.Combine(folder.FullName, "out"), arguments);
+        Assert.Equal(2, await tool.ExitAsync());
+        Assert.Contains(problem, tool.Log, StringComparison.Ordinal);
+        Assert.Empty(tool.Lines());
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    [Trait("Category", "Servers")]
+    public async Task What_does_not_exist_ends_with_1_and_what_to_do()
+    {
+        await using var harness = await CaptureHarness.CreateAsync("CREATE TABLE users (id int PRIMARY KEY, name text)");
+        string[] good = ["-c", harness.ConnectionString, "-s", harness.Slot];
+        await EndsAsync($"slot {harness.Slot} does not exist: create it with CreateSlot (--create-slot)", "-p", "pub");
+        await EndsAsync("publication Missing\"' does not exist in database", "-p", "pub", "-p", "Missing\"'");
+        await EndsAsync("--table: no published table is public.usres; published: public.users", "-p", "pub", "--table", "public.usres", "--create-slot");
+        await EndsAsync("--hash-column: no column is public.users.nmae; public.users has id, name", "-p", "pub", "--hash-column", "public.users.nmae", "--create-slot");
+        await EndsAsync("--file: /nonexistent/x cannot be written", "-p", "pub", "--file", "/nonexistent/x", "--create-slot");
+        Assert.False(await harness.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{harness.Slot}')"));
+        await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
+        await EndsAsync("--start-lsn: 0/1 lies before", "-p", "pub", "--start-lsn", "0/1");
+
+        async Task EndsAsync(string problem, params string[] arguments)
+        {
+            var tool = harness.Start([.. good, .. arguments]);
+            Assert.Equal(1, await tool.ExitAsync());
+            Assert.Contains(problem, tool.Log, StringComparison.Ordinal);
+            Assert.Empty(tool.Lines());
+        }
+    }
+
+    private static IReadOnlyList<string> Problems(string[] arguments)
+    {
+        var flags = new CaptureFlags();
+        var command = new System.CommandLine.RootCommand();
+        foreach (var option in flags.All)
+        {
+            command.Options.Add(option);
+        }
+
+        var (options, problems) = flags.Read(command.Parse(arguments));
+        return problems.Count > 0 ? problems : [.. CaptureOptionsRules.Problems(options).Select(CaptureFlags.InFlags)];
+    }
+}

@@ -1,0 +1,42 @@
+namespace RuleEngineNats.ChangeCapture.Tests;
+
+[Trait("Category", "Servers")]
+public sealed class RestartTests
+{
+    [Fact]
+    public async Task A_nats_server_killed_and_started_anew_loses_nothing_and_stores_nothing_twice()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        var tool = await harness.CaptureToNatsAsync();
+        using var rows = new Rows(harness);
+        for (var kills = 0; kills < 2; kills++)
+        {
+            await rows.MoreStoredAsync(tool);
+            await harness.Nats.KillAsync();
+            await tool.SaysAsync("has stopped, nothing is lost", times: kills + 1);
+            await harness.Nats.RestartAsync();
+        }
+
+        await rows.MoreStoredAsync(tool);
+        var stored = await rows.AssertAllStoredOnceAsync(tool);
+        Assert.Equal(tool.Lines(), stored.Select(message => message.Body));
+    }
+
+    [Fact]
+    public async Task A_postgres_that_ends_the_sessions_is_gone_back_to()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        var tool = await harness.CaptureToNatsAsync();
+        using var rows = new Rows(harness);
+        for (var ends = 0; ends < 3; ends++)
+        {
+            await rows.MoreStoredAsync(tool);
+            await harness.ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{harness.Slot}'");
+            await tool.SaysAsync("PostgreSQL is not ready", times: ends + 1);
+        }
+
+        await rows.MoreStoredAsync(tool);
+        var stored = await rows.AssertAllStoredOnceAsync(tool);
+        Assert.Equal(tool.Lines(), stored.Select(message => message.Body));
+    }
+}
