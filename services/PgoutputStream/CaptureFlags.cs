@@ -30,7 +30,8 @@ internal sealed class CaptureFlags
         ["HashedColumns"] = "--hash-column",
         ["MaskedColumns"] = "--mask-column",
         ["MaxInFlight"] = "--max-in-flight",
-        ["SpoolDirectory"] = "--spool-directory", ["ShutdownTimeout"] = "--shutdown-timeout",
+        ["SpoolDirectory"] = "--spool-directory",
+        ["ShutdownTimeout"] = "--shutdown-timeout",
     };
 
     private readonly Option<string?> _connection = new("--connection", "-c")
