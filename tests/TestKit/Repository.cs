@@ -10,10 +10,12 @@ public static class Repository
     public static string Path(params string[] parts) => System.IO.Path.Combine([Root, .. parts]);
 
     /// <summary>The assembly of a service, e.g. <c>services/CdcRelay/bin/Debug/net10.0/CdcRelay.dll</c>, or of an example.</summary>
-    public static string Service(string name)
+    /// <param name="name">Its project.</param>
+    /// <param name="assemblyName">Where it has another name than the project.</param>
+    public static string Service(string name, string? assemblyName = null)
     {
         var folder = Directory.Exists(Path("services", name)) ? Path("services", name) : Path("examples", "consumers", name);
-        var assembly = System.IO.Path.Combine(folder, "bin", Configuration, "net10.0", $"{name}.dll");
+        var assembly = System.IO.Path.Combine(folder, "bin", Configuration, "net10.0", $"{assemblyName ?? name}.dll");
         return File.Exists(assembly) ? assembly : throw new FileNotFoundException($"{name} is not built: {assembly}");
     }
 
