@@ -22,6 +22,7 @@ internal sealed partial class StreamPump(
     private readonly SemaphoreSlim _places = new(work.Concurrency);
     private readonly ConcurrentDictionary<ulong, InWork> _inWork = new();
     private CancellationTokenSource _pulling = new();
+    private volatile Task _pulled = Task.CompletedTask;
     private long _lastKey;
     private long _countedFrom;
     private volatile bool _restarting;
@@ -114,6 +115,8 @@ internal sealed partial class StreamPump(
     private async Task PullAsync(CancellationToken stop)
     {
         var current = connection();
+        var pulled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _pulled = pulled.Task;
         current.ConnectionOpened += OnReconnected;
         lock (_slots)
         {
@@ -128,6 +131,7 @@ internal sealed partial class StreamPump(
         finally
         {
             current.ConnectionOpened -= OnReconnected;
+            pulled.SetResult();
         }
     }
 
@@ -302,6 +306,12 @@ internal sealed partial class StreamPump(
         else if (!atOnce)
         {
             LogGivenBack(stream, message.Metadata?.Sequence.Stream, reason.Message);
+        }
+
+        if (atOnce)
+        {
+            // Sooner the server would give it to this worker again, and nobody else would have it before AckWait.
+            await _pulled;
         }
 
         try

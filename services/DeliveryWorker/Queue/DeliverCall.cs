@@ -31,15 +31,33 @@ internal sealed class DeliverCall(
         }
 
         using var held = await bodies.OfAsync(call.Event, drain.Abort);
-        var place = await states.EnterAsync(endpoint, first: call.RetryCount == 0, drain.Abort);
-        if (Stopwatch.GetElapsedTime(call.Since) > (options.Value.Lease - options.Value.MaxTimeout) / 2)
+        if (await EnterAsync(endpoint, call) is not { } place)
         {
-            // It waited so long for its place that the request, or the writing of its record, could outlast the lease.
-            place.Dispose();
             await calls.ReleaseAsync(call.CallId, tried: false, drain.Abort);
             return;
         }
 
         await writer.RecordAsync(await attempts.RunAsync(place, endpoint, held.Event, call.Attempt, call.RetryCount, drain.Abort, call.Ordered), drain.Abort);
+    }
+
+    // Null when a stop came first, or when it waited so long that the request, or the writing of its record, could outlast the lease.
+    private async ValueTask<Admission?> EnterAsync(Endpoint endpoint, LeasedCall call)
+    {
+        try
+        {
+            var place = await states.EnterAsync(endpoint, first: call.RetryCount == 0, drain.Stop);
+            if (!drain.Stop.IsCancellationRequested && Stopwatch.GetElapsedTime(call.Since) <= (options.Value.Lease - options.Value.MaxTimeout) / 2)
+            {
+                return place;
+            }
+
+            place.Dispose();
+        }
+        catch (OperationCanceledException) when (drain.Stop.IsCancellationRequested)
+        {
+            // It had no place yet.
+        }
+
+        return null;
     }
 }
