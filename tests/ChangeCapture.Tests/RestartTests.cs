@@ -23,6 +23,21 @@ public sealed class RestartTests
     }
 
     [Fact]
+    public async Task A_start_lsn_leaves_out_what_was_committed_before_it()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
+        await harness.ExecuteAsync("INSERT INTO t (id) VALUES (1)");
+        var lsn = await harness.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text");
+        await harness.ExecuteAsync("INSERT INTO t (id) VALUES (2)");
+
+        var tool = await harness.CaptureAsync("--start-lsn", lsn);
+        await tool.HasLinesAsync(4);
+
+        Assert.Contains("\"2\"", Assert.Single(tool.Lines(), line => line.StartsWith("{\"Insert\"", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_postgres_that_ends_the_sessions_is_gone_back_to()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);

@@ -172,9 +172,9 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         }
 
         if (options.StartLsn is { } ahead && !_hadSlot
-            && await ScalarAsync<bool>(connection, "SELECT NOT pg_is_in_recovery() AND $1 > pg_current_wal_lsn()", cancellationToken, ahead))
+            && await ScalarAsync<bool>(connection, "SELECT NOT pg_is_in_recovery() AND $1::text::pg_lsn > pg_current_wal_lsn()", cancellationToken, ahead.ToString()))
         {
-            throw new CaptureException($"StartLsn: {ahead} lies behind the end of the WAL: everything up to there would be skipped");
+            throw new CaptureException($"StartLsn: {ahead} lies after the end of the WAL: everything up to there would be skipped");
         }
 
         _hadSlot = true;

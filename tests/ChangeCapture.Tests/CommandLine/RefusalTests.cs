@@ -71,6 +71,7 @@ public sealed class RefusalTests
         Assert.False(await harness.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{harness.Slot}')"));
         await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
         await EndsAsync("--start-lsn: 0/1 lies before", "-p", "pub", "--start-lsn", "0/1");
+        await EndsAsync("--start-lsn: FFFFFF/0 lies after the end of the WAL", "-p", "pub", "--start-lsn", "FFFFFF/0");
 
         async Task EndsAsync(string problem, params string[] arguments)
         {
