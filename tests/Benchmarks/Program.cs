@@ -25,22 +25,28 @@ var inProcess = pipeline.Rows().Where(IsAsked).ToArray();
 await MeasureAsync(inProcess);
 
 // The others need servers.
-if (filter.Length == 0 || inProcess.Length == 0 && !IsDelivery())
+if (filter.Length == 0 || inProcess.Length == 0 && !IsOf("delivery") && !IsOf("cdc"))
 {
     await using var publish = await PublishBenchmarks.StartAsync();
     await using var outbox = await OutboxBenchmarks.StartAsync();
     await MeasureAsync(publish.Rows().Concat(outbox.Rows()).Where(IsAsked));
 }
 
-if (filter.Length == 0 || IsDelivery())
+if (filter.Length == 0 || IsOf("delivery"))
 {
     await using var delivery = await DeliveryBenchmarks.StartAsync();
     await MeasureAsync(delivery.Rows().Where(IsAsked));
 }
 
+if (filter.Length == 0 || IsOf("cdc"))
+{
+    await using var changes = await ChangeBenchmarks.StartAsync();
+    await MeasureAsync(changes.Rows().Where(IsAsked));
+}
+
 table.Print();
 
-bool IsDelivery() => filter.StartsWith("delivery", StringComparison.OrdinalIgnoreCase);
+bool IsOf(string kind) => filter.StartsWith(kind, StringComparison.OrdinalIgnoreCase);
 
 bool IsAsked(Row row) => row.Name.Contains(filter, StringComparison.OrdinalIgnoreCase);
 
