@@ -1,7 +1,7 @@
 using System.Globalization;
 using RuleEngineNats.Benchmarks;
 
-// Benchmarks [seconds per run] [runs] [part of a row's name]
+// Benchmarks [part of a row's name] [seconds per run] [runs], in any order of name and numbers
 // Each row is measured in turns with its bare counterpart, which does the same input and output with the drivers alone.
 if (args is ["--bare", var port, var nats])
 {
@@ -15,9 +15,10 @@ if (args is ["--receiver", var receiverPort])
     return;
 }
 
-var seconds = args.Length > 0 ? double.Parse(args[0], CultureInfo.InvariantCulture) : 2;
-var runs = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 5;
-var filter = args.Length > 2 ? args[2] : string.Empty;
+var numbers = args.Where(IsNumber).Select(number => double.Parse(number, CultureInfo.InvariantCulture)).ToArray();
+var seconds = numbers.Length > 0 ? numbers[0] : 2;
+var runs = numbers.Length > 1 ? (int)numbers[1] : 5;
+var filter = args.FirstOrDefault(argument => !IsNumber(argument)) ?? "";
 
 var table = new ResultTable(TimeSpan.FromSeconds(seconds), runs);
 await using var pipeline = await PipelineBenchmarks.StartAsync();
@@ -45,6 +46,8 @@ if (filter.Length == 0 || IsOf("cdc"))
 }
 
 table.Print();
+
+static bool IsNumber(string argument) => double.TryParse(argument, CultureInfo.InvariantCulture, out _);
 
 bool IsOf(string kind) => filter.StartsWith(kind, StringComparison.OrdinalIgnoreCase);
 
