@@ -106,7 +106,8 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
             {
                 break;
             }
-            catch (Exception exception) when (exception is NpgsqlException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException)
+            // The driver dereferences null when its session ends between two of its own steps.
+            catch (Exception exception) when (exception is NpgsqlException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException or NullReferenceException)
             {
                 failures++;
                 Interrupted(exception.Message);

@@ -371,17 +371,6 @@ internal sealed partial class StreamPump(
         }
     }
 
-    private sealed class InWork(INatsJSMsg<byte[]> message, ConfirmAcks acks, long reported)
-    {
-        public INatsJSMsg<byte[]> Message => message;
-
-        public ConfirmAcks Acks => acks;
-
-        public long Reported { get; set; } = reported;
-
-        public TaskCompletionSource Finished { get; } = new();
-    }
-
     [LoggerMessage(Level = LogLevel.Information, Message = "pulling from stream {Stream}")]
     private partial void LogPulling(string stream);
 
