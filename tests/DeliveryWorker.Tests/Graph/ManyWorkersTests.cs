@@ -3,7 +3,15 @@ using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Graph;
 
+/// <summary>Twenty processes starting at once would be the load of every test beside them: it runs when the others are done.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class AloneCollection
+{
+    public const string Name = "alone";
+}
+
 [Trait("Category", "Servers")]
+[Collection(AloneCollection.Name)]
 public sealed class ManyWorkersTests
 {
     private const int Processes = 20;
@@ -26,7 +34,7 @@ public sealed class ManyWorkersTests
         await Wait.UntilAsync(() => workers.Count(worker => worker.Output.Contains("53300", StringComparison.Ordinal)) > Processes / 4, "some of them are refused a connection");
         await Wait.UntilAsync(async () => (await graph.ConsumerAsync()).NumWaiting >= Processes / 2, "half of them pull from the one durable", TimeSpan.FromMinutes(2));
         await graph.PublishManyAsync("events.x", Events, "1_");
-        await graph.SettledAsync(Events, TimeSpan.FromMinutes(3));
+        await graph.SettledAsync(Events, TimeSpan.FromMinutes(6));
         await Task.WhenAll(workers.Select(worker => worker.TerminateAsync()));
 
         // What was left to the queue has fewer to share it with now.
