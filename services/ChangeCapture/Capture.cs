@@ -106,12 +106,12 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
             {
                 break;
             }
-            // The driver dereferences null when its session ends between two of its own steps.
-            catch (Exception exception) when (exception is NpgsqlException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException or NullReferenceException)
+            // The driver dereferences null when its session ends between two of its own steps; a defect of ours ends the capture.
+            catch (Exception exception) when (exception is NpgsqlException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException or NullReferenceException { Source: "Npgsql" })
             {
                 failures++;
                 Interrupted(exception.Message);
-                await Task.Delay(RetryPause.After(failures, options, Random.Shared.NextDouble()), time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(options.PauseAfter(failures), time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
 

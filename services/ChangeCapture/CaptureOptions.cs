@@ -89,6 +89,9 @@ public sealed class CaptureOptions
     /// <summary>Longest pause before either side is tried again. Default 5 s. There is no last attempt.</summary>
     public TimeSpan RetryMaximum { get; set; } = TimeSpan.FromSeconds(5);
 
+    // Up to a half is left out at random.
+    internal TimeSpan PauseAfter(int failures) => Messaging.RetryPause.After(failures, RetryMinimum, RetryMaximum, Random.Shared.NextDouble() / 2);
+
     /// <summary>How long a shutdown waits for events that are under way, at most 20 s. Default 5 s; what is not stored by then comes again at the next start.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(5);
 }

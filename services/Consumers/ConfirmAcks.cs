@@ -1,4 +1,3 @@
-using NATS.Client.Core;
 using NATS.Client.JetStream;
 
 namespace RuleEngineNats.Consumers;
@@ -61,8 +60,9 @@ internal sealed class ConfirmAcks
 
                 problem = "the connection was lost on the way";
             }
-            catch (Exception e) when (e is NatsException or OperationCanceledException)
+            catch (Exception e)
             {
+                // A connection that is disposed of says so in its own ways; whoever waits is answered whatever it was.
                 problem = e.Message;
             }
 

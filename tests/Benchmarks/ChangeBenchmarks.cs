@@ -91,13 +91,13 @@ internal sealed class ChangeBenchmarks : IAsyncDisposable
 
     private async Task<Run> BulkAsync(TimeSpan time)
     {
-        await ConfirmedAsync("ours");
-        var before = await LastSequenceAsync(Stream);
+        await ConfirmedAsync();
+        var before = await LastSequenceAsync();
         _tool.Pause();
         var rows = await InsertAsync("ours", time);
         var clock = Stopwatch.StartNew();
         _tool.Resume();
-        await StoredAsync(Stream, before + 1 + rows + 1);
+        await StoredAsync(before + 1 + rows + 1);
         return Run.Of(rows, clock.Elapsed, []);
     }
 
@@ -112,12 +112,12 @@ internal sealed class ChangeBenchmarks : IAsyncDisposable
 
     private async Task<Run> PgBenchAsync(TimeSpan time)
     {
-        await ConfirmedAsync("ours");
-        var (before, rows) = (await LastSequenceAsync(Stream), await CountAsync("ours"));
+        await ConfirmedAsync();
+        var (before, rows) = (await LastSequenceAsync(), await CountAsync("ours"));
         var clock = Stopwatch.StartNew();
         await PgBench.RunAsync(_database.ConnectionString, $"INSERT INTO ours {Columns} VALUES ({Row});", Clients, time);
         rows = await CountAsync("ours") - rows;
-        await StoredAsync(Stream, before + (EventsOfOne * rows));
+        await StoredAsync(before + (EventsOfOne * rows));
         return Run.Of((int)rows, clock.Elapsed, []);
     }
 
@@ -138,8 +138,8 @@ internal sealed class ChangeBenchmarks : IAsyncDisposable
     private async Task<Run> ThousandAsync(TimeSpan time)
     {
         const int Batch = 20;
-        await ConfirmedAsync("ours");
-        var before = await LastSequenceAsync(Stream);
+        await ConfirmedAsync();
+        var before = await LastSequenceAsync();
         var rows = 0;
         var clock = Stopwatch.StartNew();
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Batch));
@@ -150,7 +150,7 @@ internal sealed class ChangeBenchmarks : IAsyncDisposable
             await timer.WaitForNextTickAsync();
         }
 
-        await StoredAsync(Stream, before + (EventsOfOne * rows));
+        await StoredAsync(before + (EventsOfOne * rows));
         var elapsed = clock.Elapsed;
         return Run.Of(rows, elapsed, await LatenciesAsync(before, rows));
     }
@@ -189,34 +189,33 @@ internal sealed class ChangeBenchmarks : IAsyncDisposable
     // What the runs of the other one wrote is not for this one to read.
     private Task AdvanceAsync() => ExecuteAsync("SELECT pg_replication_slot_advance('bare', pg_current_wal_lsn())");
 
-    private async Task ConfirmedAsync(string slot)
+    private async Task ConfirmedAsync()
     {
         await using var now = _database.CreateCommand("SELECT pg_current_wal_lsn()");
         var lsn = await now.ExecuteScalarAsync();
         await Wait.UntilAsync(
             async () =>
             {
-                await using var command = _database.CreateCommand("SELECT confirmed_flush_lsn >= $1 FROM pg_replication_slots WHERE slot_name = $2");
+                await using var command = _database.CreateCommand("SELECT confirmed_flush_lsn >= $1 FROM pg_replication_slots WHERE slot_name = 'ours'");
                 command.Parameters.Add(new() { Value = lsn, NpgsqlDbType = NpgsqlDbType.PgLsn });
-                command.Parameters.Add(new() { Value = slot });
                 return await command.ExecuteScalarAsync() is true;
             },
-            $"slot {slot} is confirmed");
+            "the slot is confirmed");
     }
 
-    private async Task StoredAsync(string stream, long sequence)
+    private async Task StoredAsync(long sequence)
     {
-        while (await LastSequenceAsync(stream) < sequence)
+        while (await LastSequenceAsync() < sequence)
         {
             await Task.Delay(10);
         }
     }
 
-    private async Task<long> LastSequenceAsync(string stream)
+    private async Task<long> LastSequenceAsync()
     {
         try
         {
-            return (long)(await _jetStream.GetStreamAsync(stream)).Info.State.LastSeq;
+            return (long)(await _jetStream.GetStreamAsync(Stream)).Info.State.LastSeq;
         }
         catch (NatsJSApiException)
         {

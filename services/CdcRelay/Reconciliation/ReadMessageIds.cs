@@ -1,9 +1,9 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using NATS.Client.Core;
 using NATS.Client.JetStream;
 using NATS.Client.JetStream.Models;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.CdcRelay.Reconciliation;
 
@@ -43,18 +43,11 @@ internal static class ReadMessageIds
 
             if (message.Time >= since)
             {
-                yield return (message.Seq, IdOf(message));
+                yield return (message.Seq, StoredHeaders.Find(message.Hdrs, EventHeaders.MessageId) ?? "");
             }
 
             sequence = message.Seq + 1;
         }
-    }
-
-    private static string IdOf(StoredMessage message)
-    {
-        var lines = Encoding.UTF8.GetString(Convert.FromBase64String(message.Hdrs ?? "")).Split("\r\n");
-        return Array.Find(lines, line => line.StartsWith($"{EventHeaders.MessageId}:", StringComparison.Ordinal)) is { } line
-            ? line[(EventHeaders.MessageId.Length + 1)..].Trim() : "";
     }
 
     private static async IAsyncEnumerable<(ulong Sequence, string Id)> ConsumeAsync(

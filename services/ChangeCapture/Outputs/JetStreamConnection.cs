@@ -1,7 +1,7 @@
-using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using NATS.Client.Core;
 using NATS.Client.JetStream;
+using NATS.Client.JetStream.Models;
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
@@ -18,6 +18,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private INatsJSStream? _stream;
 
     public JetStreamConnection(string urls, CaptureOptions options, TimeProvider time, ILoggerFactory loggers)
     {
@@ -84,7 +85,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
                 NotReady(Name, NatsUrls.Redact(exception.InnerException is { } inner ? $"{exception.Message}: {inner.Message}" : exception.Message));
             }
 
-            await Task.Delay(RetryPause.After(failures, _options, Random.Shared.NextDouble()), _time, cancellationToken);
+            await Task.Delay(_options.PauseAfter(failures), _time, cancellationToken);
         }
     }
 
@@ -99,8 +100,8 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         var context = new NatsJSContext(Connection);
         try
         {
-            var stream = await context.GetStreamAsync(definition.Name, cancellationToken: cancellationToken);
-            foreach (var difference in StreamShape.Differences(definition, stream.Info.Config))
+            _stream = await context.GetStreamAsync(definition.Name, cancellationToken: cancellationToken);
+            foreach (var difference in StreamShape.Differences(definition, _stream.Info.Config))
             {
                 StreamDiffers(definition.Name, difference);
             }
@@ -108,7 +109,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         catch (NatsJSApiException exception) when (exception.Error.Code == 404)
         {
             // A row may be as large as the server's max_payload: no limit of the stream's besides.
-            await context.CreateStreamAsync(StreamShape.Of(definition) with { MaxMsgSize = -1 }, cancellationToken);
+            _stream = await context.CreateStreamAsync(StreamShape.Of(definition) with { MaxMsgSize = -1 }, cancellationToken);
             StreamCreated(definition.Name, definition.Subjects[0], Name);
         }
     }
@@ -118,7 +119,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     {
         try
         {
-            return (await GetAsync($$"""{"last_by_subj":"{{subject}}"}""", cancellationToken))?.Body;
+            return (await GetAsync(new() { LastBySubj = subject }, cancellationToken))?.Data.ToArray();
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -135,36 +136,31 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
 
     private async Task<EventPosition?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
-        var found = await GetAsync($$"""{"last_by_subj":"{{_options.SubjectPrefix}}.>"}""", cancellationToken);
+        var found = await GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken);
         for (var looked = 1; found is { } message && looked <= MostLookedAt; looked++)
         {
-            if (message.Headers.GetValueOrDefault(EventHeaders.CaptureSource) == source.ToString()
-                && EventPosition.Parse(message.Headers.GetValueOrDefault(EventHeaders.MessageId) ?? "", _options.Slot) is { } position)
+            if (StoredHeaders.Find(message.Hdrs, EventHeaders.CaptureSource) == source.ToString()
+                && EventPosition.Parse(StoredHeaders.Find(message.Hdrs, EventHeaders.MessageId) ?? "", _options.Slot) is { } position)
             {
                 return position;
             }
 
-            found = message.Sequence <= 1 ? null : await GetAsync($$"""{"seq":{{message.Sequence - 1}}}""", cancellationToken);
+            found = message.Seq <= 1 ? null : await GetAsync(new() { Seq = message.Seq - 1 }, cancellationToken);
         }
 
         return null;
     }
 
-    // Shape: {"message":{"seq":5,"hdrs":"<base64>","data":"<base64>"}} or {"error":{"err_code":10037,..}}
-    private async Task<StoredMessage?> GetAsync(string request, CancellationToken cancellationToken)
+    private async Task<StoredMessage?> GetAsync(StreamMsgGetRequest request, CancellationToken cancellationToken)
     {
-        var reply = await Connection.RequestAsync<byte[], byte[]>(
-            $"$JS.API.STREAM.MSG.GET.{_options.NatsStream}", System.Text.Encoding.ASCII.GetBytes(request), cancellationToken: cancellationToken);
-        using var answer = JsonDocument.Parse(reply.Data ?? []);
-        if (answer.RootElement.TryGetProperty("message", out var message))
+        try
         {
-            return StoredMessage.Of(message);
+            return (await _stream!.GetAsync(request, cancellationToken)).Message;
         }
-
-        var error = answer.RootElement.GetProperty("error");
-        return error.TryGetProperty("err_code", out var code) && code.GetInt32() == MessageNotFound
-            ? null
-            : throw new NatsException($"the stream does not show what it holds: {error.GetRawText()}");
+        catch (NatsJSApiException exception) when (exception.Error.ErrCode == MessageNotFound)
+        {
+            return null;
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Server} is not ready: {Reason}")]
@@ -175,24 +171,4 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "stream {Stream} created for {Subjects} on {Server}")]
     private partial void StreamCreated(string stream, string subjects, string server);
-
-    private sealed record StoredMessage(ulong Sequence, Dictionary<string, string> Headers, byte[] Body)
-    {
-        public static StoredMessage Of(JsonElement message)
-        {
-            var headers = new Dictionary<string, string>();
-            if (message.TryGetProperty("hdrs", out var lines))
-            {
-                foreach (var line in System.Text.Encoding.UTF8.GetString(lines.GetBytesFromBase64()).Split("\r\n"))
-                {
-                    if (line.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon)
-                    {
-                        headers[line[..colon]] = line[(colon + 1)..].Trim();
-                    }
-                }
-            }
-
-            return new(message.GetProperty("seq").GetUInt64(), headers, message.TryGetProperty("data", out var data) ? data.GetBytesFromBase64() : []);
-        }
-    }
 }

@@ -266,7 +266,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
     private async Task PauseAsync(PublishOutcome outcome, int failures, CancellationToken cancellationToken)
     {
-        await Task.Delay(RetryPause.After(failures, _options, Random.Shared.NextDouble()), _time, cancellationToken);
+        await Task.Delay(_options.PauseAfter(failures), _time, cancellationToken);
         if (outcome is PublishOutcome.Unavailable { Reason: UnavailableReason.NoStream })
         {
             try

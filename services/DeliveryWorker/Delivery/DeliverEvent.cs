@@ -49,7 +49,7 @@ internal sealed class DeliverEvent(
         }
 
         using var held = await bodies.OfAsync(arrived, cancellationToken);
-        arrived = arrived with { Outgoing = held.Event };
+        arrived = ReferenceEquals(held.Event, arrived.Outgoing) ? arrived : arrived with { Outgoing = held.Event };
         endpoints = FilterContent.Keep(endpoints, arrived.Outgoing);
         off = FilterContent.Keep(off, arrived.Outgoing);
         if (endpoints.Count + off.Count > 0)

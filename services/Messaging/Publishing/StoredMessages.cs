@@ -71,16 +71,9 @@ internal static class StoredMessages
 
     private static string StoredHash(JsonElement message)
     {
-        if (message.TryGetProperty("hdrs", out var headers))
+        if (message.TryGetProperty("hdrs", out var headers) && StoredHeaders.Find(headers.GetString(), EventHeaders.BodySha256) is { } sha256)
         {
-            var lines = Encoding.ASCII.GetString(headers.GetBytesFromBase64()).Split("\r\n");
-            foreach (var line in lines)
-            {
-                if (line.StartsWith(EventHeaders.BodySha256 + ":", StringComparison.Ordinal))
-                {
-                    return line[(EventHeaders.BodySha256.Length + 1)..].Trim();
-                }
-            }
+            return sha256;
         }
 
         var body = message.TryGetProperty("data", out var data) ? data.GetBytesFromBase64() : [];

@@ -81,11 +81,8 @@ public sealed class EtiquetteTests
         using var process = Process.GetProcessById(worker.Id);
 
         // A process that has just started compiles for a while.
+        await ShareOfCoreAsync(process);
         var share = await ShareOfCoreAsync(process);
-        for (var windows = 1; share >= 0.2 && windows < 4; windows++)
-        {
-            share = await ShareOfCoreAsync(process);
-        }
 
         Assert.True(share < 0.2, $"{share:P0} of a core while all that is due fails");
         Assert.Equal(1, await graph.CountAsync("SELECT count(*) FROM webhook_delivery_health WHERE circuit = 'open'"));
@@ -97,7 +94,7 @@ public sealed class EtiquetteTests
     {
         process.Refresh();
         var (before, clock) = (process.TotalProcessorTime, Stopwatch.StartNew());
-        await Wait.UntilAsync(() => clock.Elapsed > TimeSpan.FromSeconds(5), "five seconds of failing");
+        await Wait.UntilAsync(() => clock.Elapsed > TimeSpan.FromSeconds(10), "ten seconds of failing");
         process.Refresh();
         return (process.TotalProcessorTime - before) / clock.Elapsed;
     }
