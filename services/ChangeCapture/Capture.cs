@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using RuleEngineNats.ChangeCapture.Filters;
 using RuleEngineNats.ChangeCapture.Formats;
+using RuleEngineNats.ChangeCapture.Guard;
 using RuleEngineNats.ChangeCapture.Outputs;
 using RuleEngineNats.ChangeCapture.Replication;
 
@@ -18,6 +19,9 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 {
     private readonly ILogger _logger = loggers.CreateLogger<Capture>();
 
+    /// <summary>What it is doing.</summary>
+    public CaptureStatus Status { get; } = new();
+
     /// <summary>Runs until it is stopped.</summary>
     /// <exception cref="CaptureException">The options are wrong, something that they name does not exist, or the slot was lost: trying again would not help.</exception>
     public async Task RunAsync(CancellationToken stopping)
@@ -28,16 +32,24 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
         }
 
         var filter = new CaptureFilter(options);
-        var source = new CaptureSource(options, filter, loggers.CreateLogger<CaptureSource>());
+        var source = new CaptureSource(options, filter, new(options, time, loggers.CreateLogger<MoveSlot>()), loggers.CreateLogger<CaptureSource>());
         var outputs = new List<ChangeOutput>();
+        CaptureMetrics.Add(options.Slot, Status);
         try
         {
             OpenOutputs(outputs);
-            var pipeline = new EventPipeline(options.Slot, new(options.SubjectPrefix), outputs);
+            var pipeline = new EventPipeline(options.Slot, new(options.SubjectPrefix), outputs, Status);
             await RunAsync(source, filter, pipeline, outputs, stopping);
+            Status.Is(CaptureState.Ended, null);
+        }
+        catch (Exception exception)
+        {
+            Status.Is(CaptureState.Ended, exception.Message);
+            throw;
         }
         finally
         {
+            CaptureMetrics.Remove(options.Slot);
             foreach (var output in outputs)
             {
                 await output.DisposeAsync();
@@ -61,7 +73,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
         // NATS first: what is on standard output is on its way there.
         foreach (var servers in options.NatsServers)
         {
-            outputs.Add(new JetStreamOutput(new(servers, options, time, loggers), options, json, time, loggers.CreateLogger<JetStreamOutput>()));
+            outputs.Add(new JetStreamOutput(new(servers, options, time, loggers), options, json, Status, time, loggers.CreateLogger<JetStreamOutput>()));
         }
 
         if (options.File is { } file)
@@ -77,26 +89,12 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
     private async Task RunAsync(CaptureSource source, CaptureFilter filter, EventPipeline pipeline, List<ChangeOutput> outputs, CancellationToken stopping)
     {
-        var wal = new ConfirmedWal();
-        var (opened, failures) = (false, 0);
-        while (!stopping.IsCancellationRequested)
+        var attempt = new CaptureAttempt(options, source, filter, pipeline, outputs, Status, loggers, time);
+        for (var failures = 0; !stopping.IsCancellationRequested;)
         {
             try
             {
-                var start = await source.PrepareAsync(stopping);
-                await using var connection = source.CreateReplication();
-                await connection.Open(stopping);
-                var identity = await CaptureSession.IdentifyAsync(connection, stopping);
-                if (!opened)
-                {
-                    await Task.WhenAll(outputs.Select(output => output.OpenAsync(identity, stopping)));
-                    opened = true;
-                }
-
-                await using var session = new CaptureSession(options, connection, pipeline, new(filter, pipeline, wal, options.SpoolDirectory), wal, time);
-                Capturing(options.Slot);
-                failures = 0;
-                await session.RunAsync(start, Task.WhenAny(outputs.Select(output => output.Completion)).Unwrap(), stopping);
+                await attempt.RunAsync(() => failures = 0, stopping);
             }
             catch (PostgresException exception) when (source.IsFinal(exception))
             {
@@ -107,9 +105,10 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
                 break;
             }
             // The driver dereferences null when its session ends between two of its own steps; a defect of ours ends the capture.
-            catch (Exception exception) when (exception is NpgsqlException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException or NullReferenceException { Source: "Npgsql" })
+            catch (Exception exception) when (exception is NpgsqlException or SlotStuckException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException or NullReferenceException { Source: "Npgsql" })
             {
                 failures++;
+                Status.Is(CaptureState.Interrupted, exception.Message);
                 Interrupted(exception.Message);
                 await Task.Delay(options.PauseAfter(failures), time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
@@ -117,9 +116,6 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
         Ended(options.Slot, pipeline.LastOrdinal);
     }
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "capturing from slot {Slot}")]
-    private partial void Capturing(string slot);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "PostgreSQL is not ready: {Reason}; trying again")]
     private partial void Interrupted(string reason);

@@ -83,6 +83,21 @@ public sealed class CaptureOptions
     /// <summary>How often the slot is told how far everything is stored. Default 250 ms; what comes after is read again after a crash, and recognised.</summary>
     public TimeSpan ConfirmInterval { get; set; } = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>WAL behind what is stored, in bytes, beyond which <see cref="WalPolicy"/> is carried out; held WAL beyond it is warned of. Default: half of the server's max_slot_wal_keep_size, or 5 GiB where that is unlimited.</summary>
+    public long? WalLimit { get; set; }
+
+    /// <summary>What is done beyond <see cref="WalLimit"/>. Default <see cref="WalPolicy.Alert"/>.</summary>
+    public WalPolicy WalPolicy { get; set; }
+
+    /// <summary>Between two looks at the slot. Default 1 s.</summary>
+    public TimeSpan GuardInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Between two heartbeats: logical messages that show how far behind the slot is and let an idle table's slot move on; no events. Default 10 s; zero for none.</summary>
+    public TimeSpan HeartbeatInterval { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Replace a slot that has lost its WAL: the new one begins with a Gap event. Default false: a lost slot is an error, since changes are missing.</summary>
+    public bool RecoverSlot { get; set; }
+
     /// <summary>First pause before either side is tried again; doubles up to <see cref="RetryMaximum"/>, less a random part. Default 100 ms.</summary>
     public TimeSpan RetryMinimum { get; set; } = TimeSpan.FromMilliseconds(100);
 
@@ -120,6 +135,19 @@ public enum ValueStyle
 
     /// <summary>Numbers, booleans, JSON and arrays of built-in types as such, everything else as a string.</summary>
     Typed,
+}
+
+/// <summary>What is done when the outputs are so far behind that the WAL which the slot holds becomes a danger.</summary>
+public enum WalPolicy
+{
+    /// <summary>It is said: log, metrics, health. max_slot_wal_keep_size decides what happens then.</summary>
+    Alert,
+
+    /// <summary>The capture ends, the slot stays: somebody has to look.</summary>
+    Pause,
+
+    /// <summary>The backlog is left out: the slot moves to the end of the WAL, and a Gap event says which part is missing.</summary>
+    Drop,
 }
 
 /// <summary>What happens to a table.</summary>

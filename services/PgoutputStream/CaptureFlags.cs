@@ -32,6 +32,9 @@ internal sealed class CaptureFlags
         ["MaxInFlight"] = "--max-in-flight",
         ["SpoolDirectory"] = "--spool-directory",
         ["ShutdownTimeout"] = "--shutdown-timeout",
+        ["WalLimit"] = "--wal-limit",
+        ["WalPolicy"] = "--wal-policy",
+        ["HeartbeatInterval"] = "--heartbeat-interval",
     };
 
     private readonly Option<string?> _connection = new("--connection", "-c")
@@ -63,13 +66,18 @@ internal sealed class CaptureFlags
     private readonly Option<int> _shutdownTimeout = new("--shutdown-timeout") { Description = "Seconds that a stop waits for events on their way, 0 to 20; what is not stored by then comes again.", DefaultValueFactory = _ => 5 };
     private readonly Option<string> _spoolDirectory = new("--spool-directory") { Description = "Where large transactions wait for their commit.", DefaultValueFactory = _ => Path.GetTempPath() };
 
+    private readonly Option<bool> _recoverSlot = new("--recover-slot") { Description = "Replace a slot that has lost its WAL; a Gap event says what is missing." };
+    private readonly Option<string> _walPolicy = new("--wal-policy") { Description = "When the slot is more than --wal-limit behind: alert (say it), pause (end with exit code 1, the slot stays) or drop (leave the backlog out, and say so in a Gap event).", DefaultValueFactory = _ => "alert" };
+    private readonly Option<long?> _walLimit = new("--wal-limit") { Description = "Bytes of WAL, 1,048,576 or more. Default: half of max_slot_wal_keep_size, or 5 GiB where that is unlimited." };
+    private readonly Option<int> _heartbeat = new("--heartbeat-interval") { Description = "Seconds between two heartbeats, 0 for none.", DefaultValueFactory = _ => 10 };
+
     public Option<bool> Verbose { get; } = new("--verbose") { Description = "Say more on standard error." };
 
     public IReadOnlyList<Option> All =>
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _withTransaction, _values, _target, _file, _natsServers,
         _natsStream, _subjectPrefix, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _maxInFlight,
-        _shutdownTimeout, _spoolDirectory, Verbose,
+        _shutdownTimeout, _spoolDirectory, _recoverSlot, _walPolicy, _walLimit, _heartbeat, Verbose,
     ];
 
     /// <summary>A problem as the options' rules say it, with the flag that it concerns.</summary>
@@ -96,6 +104,10 @@ internal sealed class CaptureFlags
             MaxInFlight = result.GetValue(_maxInFlight),
             ShutdownTimeout = TimeSpan.FromSeconds(result.GetValue(_shutdownTimeout)),
             SpoolDirectory = result.GetValue(_spoolDirectory)!,
+            RecoverSlot = result.GetValue(_recoverSlot),
+            WalPolicy = Choice(result.GetValue(_walPolicy)!, "--wal-policy: '{0}' is none of {1}", problems, ("alert", WalPolicy.Alert), ("pause", WalPolicy.Pause), ("drop", WalPolicy.Drop)),
+            WalLimit = result.GetValue(_walLimit),
+            HeartbeatInterval = TimeSpan.FromSeconds(result.GetValue(_heartbeat)),
         };
         Add(options.Publications, result.GetValue(_publications));
         Add(options.Tables, result.GetValue(_tables));

@@ -15,6 +15,7 @@ internal sealed class CaptureHarness : IAsyncDisposable
 
     private readonly List<ToolProcess> _tools = [];
     private readonly NatsConnection _client;
+    private PostgresServer? _own;
 
     private CaptureHarness(string connectionString, NatsServer nats)
     {
@@ -39,10 +40,12 @@ internal sealed class CaptureHarness : IAsyncDisposable
     public NatsJSContext JetStream { get; }
 
     /// <param name="sql">What the database has before anything is captured; publication <c>pub</c> is for all tables.</param>
-    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null)
+    /// <param name="settings">Of a PostgreSQL of its own; null: the one that all tests share.</param>
+    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null, string[]? settings = null)
     {
-        var postgres = await PostgresServer.StartAsync();
-        var harness = new CaptureHarness(await postgres.CreateEmptyDatabaseAsync(), await NatsServer.StartAsync(nats));
+        var own = settings is null ? null : await PostgresServer.StartPrivateAsync(settings);
+        var postgres = own ?? await PostgresServer.StartAsync();
+        var harness = new CaptureHarness(await postgres.CreateEmptyDatabaseAsync(), await NatsServer.StartAsync(nats)) { _own = own };
         await harness.ExecuteAsync("CREATE PUBLICATION pub FOR ALL TABLES");
         await harness.ExecuteAsync(sql);
         return harness;
@@ -142,6 +145,11 @@ internal sealed class CaptureHarness : IAsyncDisposable
             },
             "the slot is dropped");
         await Database.DisposeAsync();
+        if (_own is not null)
+        {
+            await _own.DisposeAsync();
+        }
+
         Directory.Delete(Folder, recursive: true);
     }
 }

@@ -30,6 +30,7 @@ internal sealed class ChangeSubjects(string prefix)
         WalMessage.TypeDescription => $"{prefix}.{Transactions}.type.event",
         WalMessage.Origin => $"{prefix}.{Transactions}.origin.event",
         WalMessage.Logical => $"{prefix}.{Transactions}.message.event",
+        WalMessage.Gap => $"{prefix}.{Transactions}.gap.event",
         _ => throw new ArgumentOutOfRangeException(nameof(message), message.GetType().Name, "not an event"),
     };
 

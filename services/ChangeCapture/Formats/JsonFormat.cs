@@ -41,6 +41,9 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
             case WalMessage.Logical message:
                 Logical(message, change);
                 break;
+            case WalMessage.Gap gap:
+                Gap(gap);
+                break;
         }
 
         _json.EndObject();
@@ -161,6 +164,15 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
         }
 
         Transaction(change);
+    }
+
+    private void Gap(WalMessage.Gap gap)
+    {
+        Open("Gap"u8);
+        Lsn("from_lsn"u8, gap.FromLsn);
+        Lsn("to_lsn"u8, gap.ToLsn);
+        _json.Name("reason"u8);
+        _json.String(gap.Reason);
     }
 
     private void Transaction(in ChangeEvent change)

@@ -47,6 +47,9 @@ internal sealed class TextFormat(RowShape shape) : EventFormat
             case WalMessage.Logical message:
                 Line($"MESSAGE [{message.Prefix}, LSN: {EventPosition.Text(message.Lsn)}] {Encoding.UTF8.GetString(message.Content.Span)}");
                 break;
+            case WalMessage.Gap gap:
+                Line($"GAP [from {EventPosition.Text(gap.FromLsn)} to {EventPosition.Text(gap.ToLsn)}] {gap.Reason}");
+                break;
         }
 
         if (shape.WithTransaction && change is { Transaction: { } transaction, Message: WalMessage.Row or WalMessage.Truncate or WalMessage.Logical })

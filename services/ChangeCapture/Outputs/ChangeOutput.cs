@@ -12,6 +12,9 @@ internal abstract class ChangeOutput : IAsyncDisposable
     /// <summary>The ordinal of the first event that was taken and is not safely stored yet; <see cref="long.MaxValue"/> where there is none.</summary>
     public abstract long FirstUnsettled { get; }
 
+    /// <summary>The last event that it had before this process, once it is open; null where it has none, or cannot tell.</summary>
+    public virtual EventPosition? Held => null;
+
     /// <summary>Ends, with an exception, when the output cannot go on.</summary>
     public abstract Task Completion { get; }
 

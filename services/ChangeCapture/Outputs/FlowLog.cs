@@ -5,7 +5,7 @@ namespace RuleEngineNats.ChangeCapture.Outputs;
 
 /// <summary>Says that the flow to a stream has stopped, at which event, why, and what to do; and that it goes on.</summary>
 /// <param name="server">The servers, without user and password.</param>
-internal sealed partial class FlowLog(string server, CaptureOptions options, ILogger logger)
+internal sealed partial class FlowLog(string server, CaptureOptions options, CaptureStatus status, ILogger logger)
 {
     public void Stopped(in OutgoingEvent outgoing, PublishOutcome outcome)
     {
@@ -15,10 +15,15 @@ internal sealed partial class FlowLog(string server, CaptureOptions options, ILo
             PublishOutcome.Refused refused => (refused.Reason.ToString(), refused.Message),
             _ => ("", ""),
         };
+        status.OutputStopped(server, $"stream {options.NatsStream}: {reason}: {message}; {Advice(outcome)}");
         Stopped(options.NatsStream, server, reason, message, outgoing.Subject, outgoing.MessageId, outgoing.Body.Length, Advice(outcome));
     }
 
-    public void GoesOn() => GoesOn(options.NatsStream, server);
+    public void GoesOn()
+    {
+        status.OutputGoesOn(server);
+        GoesOn(options.NatsStream, server);
+    }
 
     private string Advice(PublishOutcome outcome) => outcome switch
     {

@@ -36,14 +36,16 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private string? _last;
     private ChainedPublish? _publish;
 
-    public JetStreamOutput(JetStreamConnection server, CaptureOptions options, EventFormat format, TimeProvider time, ILogger<JetStreamOutput> logger)
+    public JetStreamOutput(JetStreamConnection server, CaptureOptions options, EventFormat format, CaptureStatus status, TimeProvider time, ILogger<JetStreamOutput> logger)
     {
         (_server, _options, _time, _logger, Format) = (server, options, time, logger, format);
         _window = new(options.MaxInFlight, options.MaxInFlightBytes);
-        _flow = new(server.Name, options, logger);
+        _flow = new(server.Name, options, status, logger);
     }
 
     public override EventFormat Format { get; }
+
+    public override EventPosition? Held => _held;
 
     public override Task Completion => _failed.Task;
 

@@ -21,6 +21,11 @@ internal abstract record WalMessage
 
     internal sealed record Logical(bool Transactional, ulong Lsn, string Prefix, ReadOnlyMemory<byte> Content) : WalMessage;
 
+    /// <summary>Not the server's: what a note of the capture's own says (Guard/SlotNotes.cs).</summary>
+    /// <param name="FromLsn">Up to here all changes came.</param>
+    /// <param name="ToLsn">From here on they do again.</param>
+    internal sealed record Gap(ulong FromLsn, ulong ToLsn, string Reason) : WalMessage;
+
     internal sealed record StreamStart(uint Xid) : WalMessage;
 
     internal sealed record StreamStop : WalMessage;

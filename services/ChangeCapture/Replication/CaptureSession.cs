@@ -16,6 +16,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     private readonly TransactionReader _transactions;
     private readonly ConfirmedWal _wal;
     private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _abandoned = new();
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
     private Task _waiting = Task.CompletedTask;
     private ulong _told;
@@ -39,6 +40,12 @@ internal sealed class CaptureSession : IAsyncDisposable
         try
         {
             var first = await Task.WhenAny(reading, confirming, failed);
+            if (first == failed)
+            {
+                // An event that waits for an output may wait for ever.
+                await _abandoned.CancelAsync();
+            }
+
             if (first != reading || !stopping.IsCancellationRequested)
             {
                 // Only a stop ends it without an exception.
@@ -59,17 +66,19 @@ internal sealed class CaptureSession : IAsyncDisposable
         _transactions.Dispose();
         await _connection.DisposeAsync();
         ArrayPool<byte>.Shared.Return(_buffer);
+        _abandoned.Dispose();
     }
 
     private async Task ReadAsync(NpgsqlLogSequenceNumber? start, CancellationToken stopping, CancellationToken ended)
     {
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var writing = CancellationTokenSource.CreateLinkedTokenSource(stopping, _abandoned.Token);
         await using var registration = stopping.UnsafeRegister(static source => ((TaskCompletionSource)source!).TrySetResult(), stopped);
         var messages = _connection.StartLogicalReplication(new PgOutputReplicationSlot(_options.Slot), ended, start, PluginOptions()).GetAsyncEnumerator(ended);
         while (true)
         {
             var next = messages.MoveNextAsync();
-            if (!(next.IsCompleted ? await next : await WaitAsync(next.AsTask(), stopped.Task, stopping)))
+            if (!(next.IsCompleted ? await next : await WaitAsync(next.AsTask(), stopped.Task, writing.Token)))
             {
                 return;
             }
@@ -78,7 +87,7 @@ internal sealed class CaptureSession : IAsyncDisposable
             var length = checked((int)message.Data.Length);
             Grow(length);
             await message.Data.ReadExactlyAsync(_buffer.AsMemory(0, length), ended);
-            await _transactions.HandleAsync((ulong)message.WalStart, _buffer.AsMemory(0, length), stopping);
+            await _transactions.HandleAsync((ulong)message.WalStart, _buffer.AsMemory(0, length), writing.Token);
         }
     }
 

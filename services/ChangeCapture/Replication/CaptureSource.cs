@@ -8,10 +8,9 @@ using RuleEngineNats.ChangeCapture.Filters;
 namespace RuleEngineNats.ChangeCapture.Replication;
 
 /// <summary>The database: sees to it that it can be captured, and makes what was asked for. What is wrong and stays wrong is a <see cref="CaptureException"/>.</summary>
-internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilter filter, ILogger<CaptureSource> logger)
+internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilter filter, MoveSlot slots, ILogger<CaptureSource> logger)
 {
     private const int OldestMajor = 14;
-    private const int FirstMajorWithFailover = 17;
 
     // Values look the same whatever the server's, the database's or the user's settings are.
     private const string WalSettings =
@@ -26,10 +25,21 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         WalReceiverTimeout = TimeSpan.FromSeconds(30),
     };
 
+    public NpgsqlConnection CreateConnection(string purpose) => new(With(purpose, ""));
+
+    /// <summary>Leaves out what the slot is behind.</summary>
+    /// <returns>Where it goes on.</returns>
+    public async Task<NpgsqlLogSequenceNumber> PassBacklogAsync(long behindBytes, CancellationToken cancellationToken)
+    {
+        await using var connection = CreateConnection("slot");
+        await connection.OpenAsync(cancellationToken);
+        return await slots.PassBacklogAsync(connection, behindBytes, cancellationToken);
+    }
+
     /// <returns>Where to begin.</returns>
     public async Task<NpgsqlLogSequenceNumber?> PrepareAsync(CancellationToken cancellationToken)
     {
-        await using var connection = new NpgsqlConnection(With("check", ""));
+        await using var connection = CreateConnection("check");
         try
         {
             await connection.OpenAsync(cancellationToken);
@@ -157,8 +167,14 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
                 throw new CaptureException($"slot {options.Slot} does not exist: create it with CreateSlot (--create-slot), or name one that does");
             }
 
-            await CreateSlotAsync(connection, cancellationToken);
+            await slots.CreateAsync(connection, null, "the slot was made here", cancellationToken);
             slot = await FindSlotAsync(connection, cancellationToken) ?? throw new CaptureException($"slot {options.Slot} is gone as soon as it was created");
+        }
+
+        if (slot.IsLost && options.RecoverSlot)
+        {
+            await slots.ReplaceAsync(connection, slot.Confirmed, cancellationToken);
+            slot = await FindSlotAsync(connection, cancellationToken) ?? slot;
         }
 
         if (slot.Problem(options.Slot, connection.Database) is { } problem)
@@ -179,29 +195,6 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
 
         _hadSlot = true;
         return options.StartLsn;
-    }
-
-    private async Task CreateSlotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        // A failover slot is kept on standbys that ask for it, so that a promoted one goes on where this server stopped.
-        var failover = connection.PostgreSqlVersion.Major >= FirstMajorWithFailover
-            && !await ScalarAsync<bool>(connection, "SELECT pg_is_in_recovery()", cancellationToken);
-        CreatingSlot(options.Slot);
-        await using var command = new NpgsqlCommand(
-            $"SELECT pg_create_logical_replication_slot($1, 'pgoutput'{(failover ? ", false, false, true" : "")})", connection)
-        {
-            // It waits for every transaction that is running.
-            CommandTimeout = 0,
-            Parameters = { new() { Value = options.Slot } },
-        };
-        try
-        {
-            await command.ExecuteNonQueryAsync(cancellationToken);
-        }
-        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.DuplicateObject)
-        {
-            // Somebody else asked for it at the same moment.
-        }
     }
 
     private async Task<Slot?> FindSlotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
@@ -246,9 +239,6 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     [LoggerMessage(Level = LogLevel.Information, Message = "publication {Publication} created for {Scope}")]
     private partial void PublicationCreated(string publication, string scope);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "creating slot {Slot}; this waits for the transactions that are running")]
-    private partial void CreatingSlot(string slot);
-
     [LoggerMessage(Level = LogLevel.Warning, Message = "publication {Publications} has no tables: nothing will come until it has")]
     private partial void NothingPublished(string publications);
 
@@ -257,10 +247,12 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
 
     private sealed record Slot(string? Plugin, string? Database, string? WalStatus, NpgsqlLogSequenceNumber? Confirmed)
     {
+        public bool IsLost => WalStatus == "lost";
+
         public string? Problem(string name, string database)
             => Plugin != "pgoutput" ? $"slot {name} is not one of pgoutput's ({Plugin ?? "physical"}): name another"
             : Database != database ? $"slot {name} belongs to database {Database}, not to {database}: name another, or connect to {Database}"
-            : WalStatus == "lost" ? $"slot {name} lost its WAL (max_slot_wal_keep_size): changes are missing. Drop it (SELECT pg_drop_replication_slot('{name}')), start again with --create-slot, and load the tables anew"
+            : IsLost ? $"slot {name} lost its WAL (max_slot_wal_keep_size): changes since {Confirmed} are missing. Start again with RecoverSlot (--recover-slot), which makes it anew and says the gap, and load the tables anew"
             : null;
     }
 }

@@ -19,6 +19,15 @@ internal sealed class ConfirmedWal
         }
     }
 
+    /// <summary>The slot itself was moved: it must never be told to go back.</summary>
+    public void MovedTo(ulong lsn)
+    {
+        lock (_gate)
+        {
+            _confirmed = Math.Max(_confirmed, lsn);
+        }
+    }
+
     /// <summary>The server sent the begin of a transaction, or the first changes of one that has not committed.</summary>
     public void Begin()
     {

@@ -6,7 +6,7 @@ using RuleEngineNats.ChangeCapture.Pgoutput;
 namespace RuleEngineNats.ChangeCapture.Replication;
 
 /// <summary>Brings each event to every output, formatted once per format, and once although a later session of the server may send it again.</summary>
-internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadOnlyList<ChangeOutput> outputs)
+internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadOnlyList<ChangeOutput> outputs, CaptureStatus status)
 {
     private readonly EventFormat[] _formats = [.. outputs.Select(output => output.Format).Distinct()];
     private readonly byte[]?[] _bodies = new byte[]?[outputs.Count];
@@ -18,6 +18,9 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
 
     /// <summary>Every event before it is stored everywhere.</summary>
     public long FirstUnsettled => outputs.Min(output => output.FirstUnsettled);
+
+    /// <summary>The last event that was written, or that the outputs had before this process; null where there is none.</summary>
+    public EventPosition? LastPosition => LastOrdinal > 0 ? _written : outputs.Min(output => output.Held);
 
     /// <summary>Whether the event at a position was written already.</summary>
     public bool IsWritten(EventPosition position) => LastOrdinal > 0 && position <= _written;
@@ -34,6 +37,7 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         }
 
         LastOrdinal++;
+        status.Written(LastOrdinal);
         var (described, subject) = (change.Described, subjects.Of(change.Message));
         var messageId = change.Position.MessageId(slot, described);
         foreach (var output in outputs)

@@ -1,5 +1,6 @@
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Filters;
+using RuleEngineNats.ChangeCapture.Guard;
 using RuleEngineNats.ChangeCapture.Pgoutput;
 
 namespace RuleEngineNats.ChangeCapture.Replication;
@@ -13,6 +14,7 @@ internal sealed class TransactionReader : IDisposable
     private readonly CaptureFilter _filter;
     private readonly EventPipeline _pipeline;
     private readonly ConfirmedWal _wal;
+    private readonly ReadSlotNote _notes;
     private readonly string _spoolDirectory;
     private readonly WalDecoder _decoder;
     private readonly Dictionary<uint, TransactionSpool> _spools = [];
@@ -24,9 +26,9 @@ internal sealed class TransactionReader : IDisposable
     private bool _begun;
     private long _index;
 
-    public TransactionReader(CaptureFilter filter, EventPipeline pipeline, ConfirmedWal wal, string spoolDirectory)
+    public TransactionReader(CaptureFilter filter, EventPipeline pipeline, ConfirmedWal wal, ReadSlotNote notes, string spoolDirectory)
     {
-        (_filter, _pipeline, _wal, _spoolDirectory) = (filter, pipeline, wal, spoolDirectory);
+        (_filter, _pipeline, _wal, _notes, _spoolDirectory) = (filter, pipeline, wal, notes, spoolDirectory);
         _decoder = new(filter.Apply);
         wal.Restart();
     }
@@ -119,6 +121,10 @@ internal sealed class TransactionReader : IDisposable
                     }
                 }
 
+                break;
+            case WalMessage.Logical note when SlotNotes.IsNote(note):
+                _index++;
+                await _notes.HandleAsync(note, new(_transaction?.CommitLsn ?? lsn, _index), lsn, cancellationToken);
                 break;
             case WalMessage.Logical:
                 _index++;
