@@ -31,14 +31,14 @@ BEGIN
         SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.oid::regclass::text AS name
           FROM pg_class c
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND pg_has_role(c.relowner, 'USAGE')
-           AND (c.relname LIKE 'rule\_webhook%' OR c.relname LIKE 'rule\_nats\_%' OR c.relname = 'schema_migrations'
+           AND (c.relname LIKE 'rule\_webhook%' OR c.relname LIKE 'rule\_nats\_%' OR c.relname LIKE 'rule\_cdc\_%' OR c.relname = 'schema_migrations'
                 OR c.relname IN ('webhook_status_summary', 'webhook_recent_failures', 'webhook_performance_stats',
-                                 'nats_publish_summary', 'nats_recent_failures', 'nats_performance_stats', 'webhook_delivery_health'))
+                                 'nats_publish_summary', 'nats_recent_failures', 'nats_performance_stats', 'webhook_delivery_health', 'cdc_status'))
         UNION ALL
         SELECT 'FUNCTION', p.oid::regprocedure::text
           FROM pg_proc p
          WHERE p.pronamespace = 'public'::regnamespace AND pg_has_role(p.proowner, 'USAGE')
-           AND (p.proname LIKE 'rule\_webhook%' OR p.proname LIKE 'rule\_nats\_%' OR p.proname = 'rule_config_changed')
+           AND (p.proname LIKE 'rule\_webhook%' OR p.proname LIKE 'rule\_nats\_%' OR p.proname LIKE 'rule\_cdc\_%' OR p.proname = 'rule_config_changed')
     LOOP
         EXECUTE format('REVOKE ALL ON %s %s FROM PUBLIC', v_object.kind, v_object.name);
     END LOOP;
@@ -104,7 +104,15 @@ BEGIN
             ('rule_admin', 'EXECUTE ON FUNCTION rule_webhook_dead_letter, rule_webhook_dead_letter_list, rule_webhook_redrive, rule_webhook_redrive_all,
                 rule_webhook_discard, rule_webhook_discard_all, rule_webhook_replay, rule_webhook_replay_cancel'),
             ('rule_worker', 'SELECT, UPDATE ON rule_webhook_replays'),
-            ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_replay_open, rule_webhook_outcomes')
+            ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_replay_open, rule_webhook_outcomes'),
+            ('rule_relay', 'SELECT, UPDATE (enabled, paused_reason, recover, updated_at), DELETE ON rule_cdc_captures'),
+            ('rule_relay', 'SELECT ON rule_cdc_tables'),
+            ('rule_relay', 'SELECT, INSERT, UPDATE ON rule_cdc_reports'),
+            ('rule_admin', 'SELECT ON rule_cdc_captures'),
+            ('rule_admin', 'SELECT, INSERT, UPDATE, DELETE ON rule_cdc_tables'),
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_cdc_configure, rule_cdc_table_add, rule_cdc_table_remove, rule_cdc_pause, rule_cdc_resume, rule_cdc_recover, rule_cdc_drop'),
+            ('rule_stats rule_admin', 'SELECT ON cdc_status'),
+            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_cdc_get')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP

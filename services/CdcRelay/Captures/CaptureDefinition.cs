@@ -1,0 +1,32 @@
+namespace RuleEngineNats.CdcRelay.Captures;
+
+/// <summary>A row of <c>rule_cdc_captures</c> with its tables.</summary>
+/// <param name="Wanted">Whether it is to run: enabled, and with a table or a slot.</param>
+/// <param name="Dropped">Whether its slot and its row are to go.</param>
+/// <param name="Recover">Whether a slot that has lost its WAL is to be replaced.</param>
+/// <param name="Settings">Everything else; a capture that runs is started anew when it differs.</param>
+internal sealed record CaptureDefinition(string Name, bool Wanted, bool Dropped, bool Recover, CaptureSettings Settings);
+
+internal sealed record CaptureSettings(
+    string Slot,
+    string Publication,
+    string Config,
+    string Stream,
+    string SubjectPrefix,
+    string Format,
+    bool TypedValues,
+    bool WithTransaction,
+    string WalPolicy,
+    long? WalLimit,
+    int HeartbeatSeconds,
+    ColumnPatterns Excluded,
+    ColumnPatterns Hashed,
+    ColumnPatterns Masked);
+
+/// <summary>Columns, each as <c>"schema"."table"."column"</c>; equal when they are the same.</summary>
+internal sealed record ColumnPatterns(string[] Names)
+{
+    public bool Equals(ColumnPatterns? other) => other is not null && Names.AsSpan().SequenceEqual(other.Names);
+
+    public override int GetHashCode() => Names.Length;
+}

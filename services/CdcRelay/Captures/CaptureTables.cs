@@ -1,0 +1,83 @@
+using Npgsql;
+
+namespace RuleEngineNats.CdcRelay.Captures;
+
+/// <summary>The tables of captures: read by every relay, written by the one that runs a capture.</summary>
+internal sealed class CaptureTables(NpgsqlDataSource dataSource)
+{
+    public async Task<IReadOnlyList<CaptureDefinition>> ReadAsync(CancellationToken cancellationToken)
+    {
+        // A table that was dropped has no name any more, and nothing to hide.
+        await using var command = dataSource.CreateCommand("""
+            SELECT c.capture_name,
+                   c.enabled AND c.dropped_at IS NULL
+                   AND (EXISTS (SELECT FROM rule_cdc_tables t WHERE t.capture_name = c.capture_name)
+                        OR EXISTS (SELECT FROM pg_replication_slots s WHERE s.slot_name = c.slot_name AND s.database = current_database())),
+                   c.dropped_at IS NOT NULL, c.recover, c.slot_name, c.publication_name, c.config_name, c.stream_name, c.subject_prefix, c.format, c.typed_values,
+                   c.with_transaction, c.wal_policy, c.wal_limit, c.heartbeat_seconds, p.excluded, p.hashed, p.masked
+              FROM rule_cdc_captures c
+              CROSS JOIN LATERAL (
+                    SELECT coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'exclude'), '{}') AS excluded,
+                           coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'hash'), '{}') AS hashed,
+                           coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'mask'), '{}') AS masked
+                      FROM (SELECT k.kind, format('"%s"."%s".', replace(n.nspname, '"', '""'), replace(r.relname, '"', '""')) AS prefix,
+                                   format('"%s"', replace(k.name, '"', '""')) AS name
+                              FROM rule_cdc_tables t
+                              JOIN pg_class r ON r.oid = t.relation
+                              JOIN pg_namespace n ON n.oid = r.relnamespace
+                              CROSS JOIN LATERAL (SELECT 'exclude' AS kind, unnest(t.exclude_columns) AS name
+                                                  UNION ALL SELECT 'hash', unnest(t.hash_columns)
+                                                  UNION ALL SELECT 'mask', unnest(t.mask_columns)) k
+                             WHERE t.capture_name = c.capture_name) l) p
+             ORDER BY c.capture_name
+            """);
+        var captures = new List<CaptureDefinition>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            captures.Add(new(reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2), reader.GetBoolean(3), Settings(reader)));
+        }
+
+        return captures;
+    }
+
+    public async Task PauseAsync(string name, string reason, CancellationToken cancellationToken)
+        => await ExecuteAsync("UPDATE rule_cdc_captures SET enabled = false, paused_reason = $2 WHERE capture_name = $1 AND enabled", [name, reason], cancellationToken);
+
+    public async Task RecoveredAsync(string name, CancellationToken cancellationToken)
+        => await ExecuteAsync("UPDATE rule_cdc_captures SET recover = false WHERE capture_name = $1 AND recover", [name], cancellationToken);
+
+    /// <summary>The slot, and then the row.</summary>
+    public async Task DropAsync(string name, string slot, CancellationToken cancellationToken)
+    {
+        await ExecuteAsync("SELECT pg_drop_replication_slot(s.slot_name) FROM pg_replication_slots s WHERE s.slot_name = $1 AND s.database = current_database()", [slot], cancellationToken);
+        await ExecuteAsync("DELETE FROM rule_cdc_captures WHERE capture_name = $1 AND dropped_at IS NOT NULL", [name], cancellationToken);
+    }
+
+    private static CaptureSettings Settings(NpgsqlDataReader reader) => new(
+        reader.GetString(4),
+        reader.GetString(5),
+        reader.GetString(6),
+        reader.GetString(7),
+        reader.GetString(8),
+        reader.GetString(9),
+        reader.GetBoolean(10),
+        reader.GetBoolean(11),
+        reader.GetString(12),
+        reader.IsDBNull(13) ? null : reader.GetInt64(13),
+        reader.GetInt32(14),
+        new(reader.GetFieldValue<string[]>(15)),
+        new(reader.GetFieldValue<string[]>(16)),
+        new(reader.GetFieldValue<string[]>(17)));
+
+    private async Task ExecuteAsync(string sql, string[] arguments, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(sql);
+        foreach (var argument in arguments)
+        {
+            command.Parameters.Add(new() { Value = argument });
+        }
+
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
+}
