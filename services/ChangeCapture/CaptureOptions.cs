@@ -65,8 +65,23 @@ public sealed class CaptureOptions
     /// <summary>NATS servers to publish to. Each entry is a server or cluster of its own (URLs separated by commas) and gets every event. Default: none.</summary>
     public IList<string> NatsServers { get; } = [];
 
-    /// <summary>The stream; made where it is missing: file storage, no limits, discard new, duplicate window 2 minutes. Default <c>postgres_replication</c>.</summary>
+    /// <summary>Who the capture is to every server of <see cref="NatsServers"/> whose URL has no user of its own. Default: nobody.</summary>
+    public Messaging.NatsCredentials NatsCredentials { get; set; } = new();
+
+    /// <summary>TLS to every server of <see cref="NatsServers"/>. Default: as the server asks for it, with the machine's authorities.</summary>
+    public NatsTls NatsTls { get; set; } = new();
+
+    /// <summary>The stream; made where it is missing: file storage, discard new, duplicate window 2 minutes. Default <c>postgres_replication</c>.</summary>
     public string NatsStream { get; set; } = Contracts.StreamNames.PostgresReplication;
+
+    /// <summary>Most bytes of a stream that is made; the flow stops when it is full, and goes on when there is room. Default -1, no limit.</summary>
+    public long NatsMaxBytes { get; set; } = -1;
+
+    /// <summary>How long a stream that is made keeps an event. Default zero, for ever; what is older is gone for consumers that have not read it.</summary>
+    public TimeSpan NatsMaxAge { get; set; }
+
+    /// <summary>Copies of a stream that is made, 1 to 5: a cluster needs as many servers. Default 1.</summary>
+    public int NatsReplicas { get; set; } = 1;
 
     /// <summary>What every subject begins with: <c>{prefix}.{schema}.{table}.{operation}</c>. Default <c>postgres</c>.</summary>
     public string SubjectPrefix { get; set; } = "postgres";

@@ -20,6 +20,16 @@ internal sealed class CaptureFlags
         ["SubjectPrefix"] = "--nats-subject-prefix",
         ["NatsStream"] = "--nats-stream",
         ["NatsServers"] = "--nats-server",
+        ["NatsCredentials"] = "--nats-creds, --nats-nkey, --nats-token-file, --nats-user",
+        ["NatsCredentials.CredentialsFile"] = "--nats-creds",
+        ["NatsCredentials.NkeySeed"] = "--nats-nkey",
+        ["NatsCredentials.Username"] = "--nats-user",
+        ["NatsTls.CaFile"] = "--nats-tls-ca",
+        ["NatsTls.CertFile"] = "--nats-tls-cert",
+        ["NatsTls.KeyFile"] = "--nats-tls-key",
+        ["NatsMaxBytes"] = "--nats-max-bytes",
+        ["NatsMaxAge"] = "--nats-max-age",
+        ["NatsReplicas"] = "--nats-replicas",
         ["File"] = "--file",
         ["StandardOutput"] = "--target",
         ["Operations"] = "--operation",
@@ -63,12 +73,14 @@ internal sealed class CaptureFlags
     private readonly Option<int> _shutdownTimeout = new("--shutdown-timeout") { Description = "Seconds that a stop waits for events on their way, 0 to 20; what is not stored by then comes again.", DefaultValueFactory = _ => 5 };
     private readonly Option<string> _spoolDirectory = new("--spool-directory") { Description = "Where large transactions wait for their commit.", DefaultValueFactory = _ => Path.GetTempPath() };
 
+    private readonly NatsFlags _nats = new();
+
     public Option<bool> Verbose { get; } = new("--verbose") { Description = "Say more on standard error." };
 
     public IReadOnlyList<Option> All =>
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _withTransaction, _values, _target, _file, _natsServers,
-        _natsStream, _subjectPrefix, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _maxInFlight,
+        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _maxInFlight,
         _shutdownTimeout, _spoolDirectory, Verbose,
     ];
 
@@ -106,6 +118,7 @@ internal sealed class CaptureFlags
         Add(options.MaskedColumns, result.GetValue(_maskedColumns));
         ReadOperations(result, options, problems);
         ReadTargets(result, options, problems);
+        _nats.Read(result, options, problems);
         return (options, problems);
     }
 

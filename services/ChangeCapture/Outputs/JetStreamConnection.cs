@@ -26,7 +26,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         _time = time;
         _logger = loggers.CreateLogger<JetStreamConnection>();
         Name = NatsUrls.Redact(urls);
-        Connection = new(NatsOpts.Default with
+        Connection = new(NatsAccess.Of(urls, options).Secure(NatsOpts.Default with
         {
             Url = urls,
             Name = $"change-capture {options.Slot}",
@@ -42,7 +42,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             // What is sent after a reconnect is decided by the output, which knows what was acknowledged.
             PublishTimeoutOnDisconnected = true,
             CommandTimeout = TimeSpan.FromSeconds(2),
-        });
+        }));
         Acks = new(Connection, time, options.MaxInFlight + 1);
         Connection.ConnectionDisconnected += (_, _) =>
         {
@@ -95,7 +95,9 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         var definition = new StreamDefinition(0, 0, _options.NatsStream, [$"{_options.SubjectPrefix}.>"], Enabled: true)
         {
             Description = "Row changes captured from PostgreSQL",
-            MaxAge = TimeSpan.Zero,
+            MaxBytes = _options.NatsMaxBytes,
+            MaxAge = _options.NatsMaxAge,
+            Replicas = _options.NatsReplicas,
         };
         var context = new NatsJSContext(Connection);
         try
