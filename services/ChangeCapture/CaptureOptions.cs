@@ -86,6 +86,12 @@ public sealed class CaptureOptions
     /// <summary>What every subject begins with: <c>{prefix}.{schema}.{table}.{operation}</c>. Default <c>postgres</c>.</summary>
     public string SubjectPrefix { get; set; } = "postgres";
 
+    /// <summary>What becomes of a change that a server or stream does not take because of its size. Default <see cref="OversizedPolicy.Stop"/>.</summary>
+    public OversizedPolicy Oversized { get; set; }
+
+    /// <summary>With <see cref="OversizedPolicy.DeadLetter"/>: append the changes that were replaced to this file, as <see cref="File"/> would have them. After a crash, and for each server that refuses it, one may be there again. Default: none, and they are in no place but their table.</summary>
+    public string? DeadLetterFile { get; set; }
+
     /// <summary>Events that await their PubAck at once, for each entry of <see cref="NatsServers"/>. Default 1,024; bounds memory together with <see cref="MaxInFlightBytes"/>.</summary>
     public int MaxInFlight { get; set; } = 1024;
 
@@ -125,6 +131,16 @@ public enum OutputFormat
 
     /// <summary>Debezium's envelope; no events for transaction bounds and descriptions.</summary>
     Debezium,
+}
+
+/// <summary>What becomes of a change that a server or stream does not take because of its size (max_payload, max_msg_size).</summary>
+public enum OversizedPolicy
+{
+    /// <summary>The flow stops, is logged, and goes on when the limit was raised. WAL grows meanwhile.</summary>
+    Stop,
+
+    /// <summary>A small event with its key, size and SHA-256 goes in its place to <c>{prefix}.transactions.oversized.event</c>.</summary>
+    DeadLetter,
 }
 
 /// <summary>How values look.</summary>

@@ -41,6 +41,9 @@ internal static partial class CaptureOptionsRules
         Require(options.NatsReplicas is >= 1 and <= 5, $"NatsReplicas: {options.NatsReplicas} is not in 1 to 5");
         Require(options.StandardOutput || options.File is not null || options.NatsServers.Count > 0, "StandardOutput: without it, File or NatsServers there is nowhere to write to");
         Require(options.File is not "", "File: a path is missing");
+        Require(options.DeadLetterFile is not "", "DeadLetterFile: a path is missing");
+        Require(options.DeadLetterFile is null || options.Oversized is OversizedPolicy.DeadLetter, "DeadLetterFile: give it with Oversized: DeadLetter (--oversized dead-letter); otherwise nothing is replaced");
+        Require(options.Oversized is OversizedPolicy.Stop || options.NatsServers.Count > 0, "Oversized: without NatsServers (--nats-server) nothing has a limit");
         Require(options.Operations.Count > 0, "Operations: name at least one of insert, update, delete, truncate");
         Require(options.MaxInFlight is >= 1 and <= 60_000, $"MaxInFlight: {options.MaxInFlight} is not in 1 to 60,000");
         Require(options.MaxInFlightBytes >= 65_536, $"MaxInFlightBytes: {options.MaxInFlightBytes} is less than 65,536");

@@ -32,6 +32,8 @@ internal sealed class CaptureFlags
         ["NatsReplicas"] = "--nats-replicas",
         ["File"] = "--file",
         ["StandardOutput"] = "--target",
+        ["Oversized"] = "--oversized",
+        ["DeadLetterFile"] = "--dead-letter-file",
         ["Operations"] = "--operation",
         ["Tables"] = "--table",
         ["ExcludedTables"] = "--exclude-table",
@@ -69,6 +71,8 @@ internal sealed class CaptureFlags
     private readonly Option<string[]> _hashedColumns = List("--hash-column", $"Columns whose values are replaced by their SHA-256, salted with {SaltVariable} of the environment.");
     private readonly Option<string[]> _maskedColumns = List("--mask-column", "Columns whose values are replaced by ***.");
     private readonly Option<string[]> _operations = List("--operation", "Operations to capture: insert, update, delete, truncate; separated by commas. Default: all.");
+    private readonly Option<string> _oversized = new("--oversized") { Description = "What becomes of a change that is larger than a server or stream takes. stop: the flow stops until the limit is raised. dead-letter: a small event with its key goes in its place.", DefaultValueFactory = _ => "stop" };
+    private readonly Option<string?> _deadLetterFile = new("--dead-letter-file") { Description = "With --oversized dead-letter: a file to append the changes themselves to." };
     private readonly Option<int> _maxInFlight = new("--max-in-flight") { Description = "Events that await their PubAck at once, 1 to 60,000.", DefaultValueFactory = _ => 1024 };
     private readonly Option<int> _shutdownTimeout = new("--shutdown-timeout") { Description = "Seconds that a stop waits for events on their way, 0 to 20; what is not stored by then comes again.", DefaultValueFactory = _ => 5 };
     private readonly Option<string> _spoolDirectory = new("--spool-directory") { Description = "Where large transactions wait for their commit.", DefaultValueFactory = _ => Path.GetTempPath() };
@@ -80,7 +84,7 @@ internal sealed class CaptureFlags
     public IReadOnlyList<Option> All =>
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _withTransaction, _values, _target, _file, _natsServers,
-        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _maxInFlight,
+        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _oversized, _deadLetterFile, _maxInFlight,
         _shutdownTimeout, _spoolDirectory, Verbose,
     ];
 
@@ -105,6 +109,8 @@ internal sealed class CaptureFlags
             HashSalt = Environment.GetEnvironmentVariable(SaltVariable) ?? "",
             NatsStream = result.GetValue(_natsStream)!,
             SubjectPrefix = result.GetValue(_subjectPrefix)!,
+            Oversized = Choice(result.GetValue(_oversized)!, "--oversized: '{0}' is none of {1}", problems, ("stop", OversizedPolicy.Stop), ("dead-letter", OversizedPolicy.DeadLetter)),
+            DeadLetterFile = result.GetValue(_deadLetterFile),
             MaxInFlight = result.GetValue(_maxInFlight),
             ShutdownTimeout = TimeSpan.FromSeconds(result.GetValue(_shutdownTimeout)),
             SpoolDirectory = result.GetValue(_spoolDirectory)!,

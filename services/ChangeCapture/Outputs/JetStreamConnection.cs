@@ -58,6 +58,9 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
 
     public AckInbox Acks { get; }
 
+    /// <summary>Bytes of a message with its headers that the server and the stream take, as they last said.</summary>
+    public int Limit => Math.Min(Connection.ServerInfo?.MaxPayload ?? int.MaxValue, _stream is { Info.Config.MaxMsgSize: > 0 and var size } ? size : int.MaxValue);
+
     /// <summary>Connects, and makes the stream where it is missing, for as long as it takes.</summary>
     /// <returns>
     /// The last event of this slot and source that the stream holds. Events are stored in their order and without gaps, so everything up to it is there,
@@ -114,6 +117,21 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             _stream = await context.CreateStreamAsync(StreamShape.Of(definition) with { MaxMsgSize = -1 }, cancellationToken);
             StreamCreated(definition.Name, definition.Subjects[0], Name);
         }
+    }
+
+    /// <summary>Asks again for <see cref="Limit"/>.</summary>
+    public async Task<int> AskLimitAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _stream!.RefreshAsync(cancellationToken);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Then it is what it was.
+        }
+
+        return Limit;
     }
 
     /// <summary>The body of the last message of a subject; null where there is none, or no answer.</summary>
