@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using RuleEngineNats.ChangeCapture.Filters;
-using RuleEngineNats.ChangeCapture.Formats;
 using RuleEngineNats.ChangeCapture.Guard;
 using RuleEngineNats.ChangeCapture.Outputs;
 using RuleEngineNats.ChangeCapture.Replication;
@@ -33,13 +32,13 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
         var filter = new CaptureFilter(options);
         var source = new CaptureSource(options, filter, new(options, time, loggers.CreateLogger<MoveSlot>()), loggers.CreateLogger<CaptureSource>());
-        var outputs = new List<ChangeOutput>();
+        await using var outputs = new CaptureOutputs(options, Status, loggers, time);
         CaptureMetrics.Add(options.Slot, Status);
         try
         {
-            OpenOutputs(outputs);
-            var pipeline = new EventPipeline(options.Slot, new(options.SubjectPrefix), outputs, Status);
-            await RunAsync(source, filter, pipeline, outputs, stopping);
+            outputs.Open();
+            var pipeline = new EventPipeline(options.Slot, new(options.SubjectPrefix), outputs.All, Status, options.Oversized is OversizedPolicy.DeadLetter);
+            await RunAsync(source, filter, pipeline, outputs.All, stopping);
             Status.Is(CaptureState.Ended, null);
         }
         catch (Exception exception)
@@ -50,44 +49,10 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
         finally
         {
             CaptureMetrics.Remove(options.Slot);
-            foreach (var output in outputs)
-            {
-                await output.DisposeAsync();
-            }
         }
     }
 
-    private void OpenOutputs(List<ChangeOutput> outputs)
-    {
-        var shape = new RowShape(options.WithTransaction, options.Values, System.Text.Encoding.UTF8.GetBytes(options.HashSalt));
-        EventFormat json = options.Format is OutputFormat.Debezium
-            ? new DebeziumFormat(shape, new NpgsqlConnectionStringBuilder(options.ConnectionString) is { Database: { Length: > 0 } database } ? database : "postgres", options.SubjectPrefix, time)
-            : new JsonFormat(shape, pretty: false);
-        EventFormat lines = options.Format switch
-        {
-            OutputFormat.JsonPretty => new JsonFormat(shape, pretty: true),
-            OutputFormat.Text => new TextFormat(shape),
-            _ => json,
-        };
-
-        // NATS first: what is on standard output is on its way there.
-        foreach (var servers in options.NatsServers)
-        {
-            outputs.Add(new JetStreamOutput(new(servers, options, time, loggers), options, json, Status, time, loggers.CreateLogger<JetStreamOutput>()));
-        }
-
-        if (options.File is { } file)
-        {
-            outputs.Add(LineOutput.ToFile(file, lines));
-        }
-
-        if (options.StandardOutput)
-        {
-            outputs.Add(LineOutput.ToStandardOutput(lines));
-        }
-    }
-
-    private async Task RunAsync(CaptureSource source, CaptureFilter filter, EventPipeline pipeline, List<ChangeOutput> outputs, CancellationToken stopping)
+    private async Task RunAsync(CaptureSource source, CaptureFilter filter, EventPipeline pipeline, IReadOnlyList<ChangeOutput> outputs, CancellationToken stopping)
     {
         var attempt = new CaptureAttempt(options, source, filter, pipeline, outputs, Status, loggers, time);
         for (var failures = 0; !stopping.IsCancellationRequested;)

@@ -65,11 +65,35 @@ public sealed class CaptureOptions
     /// <summary>NATS servers to publish to. Each entry is a server or cluster of its own (URLs separated by commas) and gets every event. Default: none.</summary>
     public IList<string> NatsServers { get; } = [];
 
-    /// <summary>The stream; made where it is missing: file storage, no limits, discard new, duplicate window 2 minutes. Default <c>postgres_replication</c>.</summary>
+    /// <summary>Who the capture is to every server of <see cref="NatsServers"/> whose URL has no user of its own. Default: nobody.</summary>
+    public Messaging.NatsCredentials NatsCredentials { get; set; } = new();
+
+    /// <summary>TLS to every server of <see cref="NatsServers"/>. Default: as the server asks for it, with the machine's authorities.</summary>
+    public NatsTls NatsTls { get; set; } = new();
+
+    // What the service has in rule_nats_config, instead of NatsCredentials and NatsTls.
+    internal Messaging.ConnectionSettings? NatsSettings { get; set; }
+
+    /// <summary>The stream; made where it is missing: file storage, discard new, duplicate window 2 minutes. Default <c>postgres_replication</c>.</summary>
     public string NatsStream { get; set; } = Contracts.StreamNames.PostgresReplication;
+
+    /// <summary>Most bytes of a stream that is made; the flow stops when it is full, and goes on when there is room. Default -1, no limit.</summary>
+    public long NatsMaxBytes { get; set; } = -1;
+
+    /// <summary>How long a stream that is made keeps an event. Default zero, for ever; what is older is gone for consumers that have not read it.</summary>
+    public TimeSpan NatsMaxAge { get; set; }
+
+    /// <summary>Copies of a stream that is made, 1 to 5: a cluster needs as many servers. Default 1.</summary>
+    public int NatsReplicas { get; set; } = 1;
 
     /// <summary>What every subject begins with: <c>{prefix}.{schema}.{table}.{operation}</c>. Default <c>postgres</c>.</summary>
     public string SubjectPrefix { get; set; } = "postgres";
+
+    /// <summary>What becomes of a change that a server or stream does not take because of its size. Default <see cref="OversizedPolicy.Stop"/>.</summary>
+    public OversizedPolicy Oversized { get; set; }
+
+    /// <summary>With <see cref="OversizedPolicy.DeadLetter"/>: append the changes that were replaced to this file, as <see cref="File"/> would have them. After a crash, and for each server that refuses it, one may be there again. Default: none, and they are in no place but their table.</summary>
+    public string? DeadLetterFile { get; set; }
 
     /// <summary>Events that await their PubAck at once, for each entry of <see cref="NatsServers"/>. Default 1,024; bounds memory together with <see cref="MaxInFlightBytes"/>.</summary>
     public int MaxInFlight { get; set; } = 1024;
@@ -125,6 +149,16 @@ public enum OutputFormat
 
     /// <summary>Debezium's envelope; no events for transaction bounds and descriptions.</summary>
     Debezium,
+}
+
+/// <summary>What becomes of a change that a server or stream does not take because of its size (max_payload, max_msg_size).</summary>
+public enum OversizedPolicy
+{
+    /// <summary>The flow stops, is logged, and goes on when the limit was raised. WAL grows meanwhile.</summary>
+    Stop,
+
+    /// <summary>A small event with its key, size and SHA-256 goes in its place to <c>{prefix}.transactions.oversized.event</c>.</summary>
+    DeadLetter,
 }
 
 /// <summary>How values look.</summary>

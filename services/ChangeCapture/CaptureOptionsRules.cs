@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Npgsql;
 using RuleEngineNats.ChangeCapture.Filters;
+using RuleEngineNats.ChangeCapture.Outputs;
 using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.ChangeCapture;
@@ -34,8 +35,15 @@ internal static partial class CaptureOptionsRules
                 $"NatsServers: '{Messaging.NatsUrls.Redact(url)}' is no server: write nats://host:port (tls, ws and wss are known too)");
         }
 
+        problems.AddRange(NatsAccess.Problems(options));
+        Require(options.NatsMaxBytes is -1 or > 0, $"NatsMaxBytes: {options.NatsMaxBytes} is neither -1 (no limit) nor a number of bytes");
+        Require(options.NatsMaxAge == TimeSpan.Zero || options.NatsMaxAge >= TimeSpan.FromSeconds(1), $"NatsMaxAge: {options.NatsMaxAge} is neither zero (no limit) nor at least 1 s");
+        Require(options.NatsReplicas is >= 1 and <= 5, $"NatsReplicas: {options.NatsReplicas} is not in 1 to 5");
         Require(options.StandardOutput || options.File is not null || options.NatsServers.Count > 0, "StandardOutput: without it, File or NatsServers there is nowhere to write to");
         Require(options.File is not "", "File: a path is missing");
+        Require(options.DeadLetterFile is not "", "DeadLetterFile: a path is missing");
+        Require(options.DeadLetterFile is null || options.Oversized is OversizedPolicy.DeadLetter, "DeadLetterFile: give it with Oversized: DeadLetter (--oversized dead-letter); otherwise nothing is replaced");
+        Require(options.Oversized is OversizedPolicy.Stop || options.NatsServers.Count > 0, "Oversized: without NatsServers (--nats-server) nothing has a limit");
         Require(options.Operations.Count > 0, "Operations: name at least one of insert, update, delete, truncate");
         Require(options.MaxInFlight is >= 1 and <= 60_000, $"MaxInFlight: {options.MaxInFlight} is not in 1 to 60,000");
         Require(options.MaxInFlightBytes >= 65_536, $"MaxInFlightBytes: {options.MaxInFlightBytes} is less than 65,536");

@@ -20,8 +20,20 @@ internal sealed class CaptureFlags
         ["SubjectPrefix"] = "--nats-subject-prefix",
         ["NatsStream"] = "--nats-stream",
         ["NatsServers"] = "--nats-server",
+        ["NatsCredentials"] = "--nats-creds, --nats-nkey, --nats-token-file, --nats-user",
+        ["NatsCredentials.CredentialsFile"] = "--nats-creds",
+        ["NatsCredentials.NkeySeed"] = "--nats-nkey",
+        ["NatsCredentials.Username"] = "--nats-user",
+        ["NatsTls.CaFile"] = "--nats-tls-ca",
+        ["NatsTls.CertFile"] = "--nats-tls-cert",
+        ["NatsTls.KeyFile"] = "--nats-tls-key",
+        ["NatsMaxBytes"] = "--nats-max-bytes",
+        ["NatsMaxAge"] = "--nats-max-age",
+        ["NatsReplicas"] = "--nats-replicas",
         ["File"] = "--file",
         ["StandardOutput"] = "--target",
+        ["Oversized"] = "--oversized",
+        ["DeadLetterFile"] = "--dead-letter-file",
         ["Operations"] = "--operation",
         ["Tables"] = "--table",
         ["ExcludedTables"] = "--exclude-table",
@@ -62,22 +74,22 @@ internal sealed class CaptureFlags
     private readonly Option<string[]> _hashedColumns = List("--hash-column", $"Columns whose values are replaced by their SHA-256, salted with {SaltVariable} of the environment.");
     private readonly Option<string[]> _maskedColumns = List("--mask-column", "Columns whose values are replaced by ***.");
     private readonly Option<string[]> _operations = List("--operation", "Operations to capture: insert, update, delete, truncate; separated by commas. Default: all.");
+    private readonly Option<string> _oversized = new("--oversized") { Description = "What becomes of a change that is larger than a server or stream takes. stop: the flow stops until the limit is raised. dead-letter: a small event with its key goes in its place.", DefaultValueFactory = _ => "stop" };
+    private readonly Option<string?> _deadLetterFile = new("--dead-letter-file") { Description = "With --oversized dead-letter: a file to append the changes themselves to." };
     private readonly Option<int> _maxInFlight = new("--max-in-flight") { Description = "Events that await their PubAck at once, 1 to 60,000.", DefaultValueFactory = _ => 1024 };
     private readonly Option<int> _shutdownTimeout = new("--shutdown-timeout") { Description = "Seconds that a stop waits for events on their way, 0 to 20; what is not stored by then comes again.", DefaultValueFactory = _ => 5 };
     private readonly Option<string> _spoolDirectory = new("--spool-directory") { Description = "Where large transactions wait for their commit.", DefaultValueFactory = _ => Path.GetTempPath() };
 
-    private readonly Option<bool> _recoverSlot = new("--recover-slot") { Description = "Replace a slot that has lost its WAL; a Gap event says what is missing." };
-    private readonly Option<string> _walPolicy = new("--wal-policy") { Description = "When the slot is more than --wal-limit behind: alert (say it), pause (end with exit code 1, the slot stays) or drop (leave the backlog out, and say so in a Gap event).", DefaultValueFactory = _ => "alert" };
-    private readonly Option<long?> _walLimit = new("--wal-limit") { Description = "Bytes of WAL, 1,048,576 or more. Default: half of max_slot_wal_keep_size, or 5 GiB where that is unlimited." };
-    private readonly Option<int> _heartbeat = new("--heartbeat-interval") { Description = "Seconds between two heartbeats, 0 for none.", DefaultValueFactory = _ => 10 };
+    private readonly GuardFlags _guard = new();
+    private readonly NatsFlags _nats = new();
 
     public Option<bool> Verbose { get; } = new("--verbose") { Description = "Say more on standard error." };
 
     public IReadOnlyList<Option> All =>
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _withTransaction, _values, _target, _file, _natsServers,
-        _natsStream, _subjectPrefix, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _maxInFlight,
-        _shutdownTimeout, _spoolDirectory, _recoverSlot, _walPolicy, _walLimit, _heartbeat, Verbose,
+        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _oversized, _deadLetterFile, _maxInFlight,
+        _shutdownTimeout, _spoolDirectory, .. _guard.All, Verbose,
     ];
 
     /// <summary>A problem as the options' rules say it, with the flag that it concerns.</summary>
@@ -101,13 +113,11 @@ internal sealed class CaptureFlags
             HashSalt = Environment.GetEnvironmentVariable(SaltVariable) ?? "",
             NatsStream = result.GetValue(_natsStream)!,
             SubjectPrefix = result.GetValue(_subjectPrefix)!,
+            Oversized = Choice(result.GetValue(_oversized)!, "--oversized: '{0}' is none of {1}", problems, ("stop", OversizedPolicy.Stop), ("dead-letter", OversizedPolicy.DeadLetter)),
+            DeadLetterFile = result.GetValue(_deadLetterFile),
             MaxInFlight = result.GetValue(_maxInFlight),
             ShutdownTimeout = TimeSpan.FromSeconds(result.GetValue(_shutdownTimeout)),
             SpoolDirectory = result.GetValue(_spoolDirectory)!,
-            RecoverSlot = result.GetValue(_recoverSlot),
-            WalPolicy = Choice(result.GetValue(_walPolicy)!, "--wal-policy: '{0}' is none of {1}", problems, ("alert", WalPolicy.Alert), ("pause", WalPolicy.Pause), ("drop", WalPolicy.Drop)),
-            WalLimit = result.GetValue(_walLimit),
-            HeartbeatInterval = TimeSpan.FromSeconds(result.GetValue(_heartbeat)),
         };
         Add(options.Publications, result.GetValue(_publications));
         Add(options.Tables, result.GetValue(_tables));
@@ -118,6 +128,8 @@ internal sealed class CaptureFlags
         Add(options.MaskedColumns, result.GetValue(_maskedColumns));
         ReadOperations(result, options, problems);
         ReadTargets(result, options, problems);
+        _nats.Read(result, options, problems);
+        _guard.Read(result, options, problems);
         return (options, problems);
     }
 
@@ -131,7 +143,7 @@ internal sealed class CaptureFlags
         }
     }
 
-    private static T Choice<T>(string text, string problem, List<string> problems, params (string Name, T Value)[] choices)
+    public static T Choice<T>(string text, string problem, List<string> problems, params (string Name, T Value)[] choices)
         where T : struct
     {
         foreach (var (name, value) in choices)

@@ -17,13 +17,14 @@ internal sealed class CaptureHarness : IAsyncDisposable
     private readonly NatsConnection _client;
     private PostgresServer? _own;
 
-    private CaptureHarness(string connectionString, NatsServer nats)
+    private CaptureHarness(string connectionString, NatsServer nats, Func<NatsOpts, NatsOpts>? client)
     {
         (ConnectionString, Nats) = (connectionString, nats);
-        Slot = string.Create(CultureInfo.InvariantCulture, $"capture_{Environment.ProcessId}_{Interlocked.Increment(ref _number)}");
+        Slot = string.Create(CultureInfo.InvariantCulture, $"capture_{System.Environment.ProcessId}_{Interlocked.Increment(ref _number)}");
         Folder = Directory.CreateTempSubdirectory("capture-").FullName;
         Database = NpgsqlDataSource.Create(connectionString);
-        _client = new(new NatsOpts { Url = nats.Url, ReconnectWaitMin = TimeSpan.FromMilliseconds(100), ReconnectWaitMax = TimeSpan.FromMilliseconds(500) });
+        var options = new NatsOpts { Url = nats.Url, ReconnectWaitMin = TimeSpan.FromMilliseconds(100), ReconnectWaitMax = TimeSpan.FromMilliseconds(500) };
+        _client = new(client is null ? options : client(options));
         JetStream = new(_client);
     }
 
@@ -39,13 +40,18 @@ internal sealed class CaptureHarness : IAsyncDisposable
 
     public NatsJSContext JetStream { get; }
 
+    /// <summary>What the environment of the tool has besides this process's own.</summary>
+    public Dictionary<string, string?> Environment { get; } = [];
+
     /// <param name="sql">What the database has before anything is captured; publication <c>pub</c> is for all tables.</param>
+    /// <param name="nats">Settings of the nats-server.</param>
+    /// <param name="client">How the test itself gets in there.</param>
     /// <param name="settings">Of a PostgreSQL of its own; null: the one that all tests share.</param>
-    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null, string[]? settings = null)
+    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null, Func<NatsOpts, NatsOpts>? client = null, string[]? settings = null)
     {
         var own = settings is null ? null : await PostgresServer.StartPrivateAsync(settings);
         var postgres = own ?? await PostgresServer.StartAsync();
-        var harness = new CaptureHarness(await postgres.CreateEmptyDatabaseAsync(), await NatsServer.StartAsync(nats)) { _own = own };
+        var harness = new CaptureHarness(await postgres.CreateEmptyDatabaseAsync(), await NatsServer.StartAsync(nats), client) { _own = own };
         await harness.ExecuteAsync("CREATE PUBLICATION pub FOR ALL TABLES");
         await harness.ExecuteAsync(sql);
         return harness;
@@ -65,7 +71,7 @@ internal sealed class CaptureHarness : IAsyncDisposable
     /// <summary>Starts the tool with these arguments alone.</summary>
     public ToolProcess Start(params string[] arguments)
     {
-        var tool = new ToolProcess(Path.Combine(Folder, $"{_tools.Count}.out"), arguments);
+        var tool = new ToolProcess(Path.Combine(Folder, $"{_tools.Count}.out"), arguments, Environment);
         _tools.Add(tool);
         return tool;
     }

@@ -3,10 +3,10 @@ using RuleEngineNats.TestKit;
 namespace RuleEngineNats.ChangeCapture.Tests;
 
 /// <summary>The tool as users run it; its standard output goes to a file, apart from the log.</summary>
-internal sealed class ToolProcess(string output, string[] arguments) : IAsyncDisposable
+internal sealed class ToolProcess(string output, string[] arguments, IReadOnlyDictionary<string, string?>? environment = null) : IAsyncDisposable
 {
     private readonly ChildProcess _process = ChildProcess.Start(
-        "bash", ["-c", "exec dotnet \"${@:2}\" >>\"$1\"", "tool", output, Assembly, .. arguments]);
+        "bash", ["-c", "exec dotnet \"${@:2}\" >>\"$1\"", "tool", output, Assembly, .. arguments], environment);
 
     public static string Assembly { get; } = Path.Combine(AppContext.BaseDirectory, "pgoutput-stream.dll");
 

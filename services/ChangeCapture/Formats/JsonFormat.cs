@@ -44,6 +44,9 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
             case WalMessage.Gap gap:
                 Gap(gap);
                 break;
+            case OversizedEvent oversized:
+                Oversized(oversized, change);
+                break;
         }
 
         _json.EndObject();
@@ -173,6 +176,34 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
         Lsn("to_lsn"u8, gap.ToLsn);
         _json.Name("reason"u8);
         _json.String(gap.Reason);
+    }
+
+    private void Oversized(OversizedEvent oversized, in ChangeEvent change)
+    {
+        Open("Oversized"u8);
+        if (oversized.Relation is { } relation)
+        {
+            Table(relation);
+        }
+
+        _json.Name("operation"u8);
+        _json.String(oversized.Operation);
+        if (oversized.Relation is not null)
+        {
+            _json.Name("key"u8);
+            RowText.Write(_json, oversized.Relation, oversized.Key, keyOnly: true, shape);
+        }
+        else
+        {
+            _json.Name("prefix"u8);
+            _json.String(oversized.Prefix!);
+        }
+
+        Number("bytes"u8, oversized.Bytes);
+        Number("limit"u8, oversized.Limit);
+        _json.Name("sha256"u8);
+        _json.String(oversized.Sha256);
+        Transaction(change);
     }
 
     private void Transaction(in ChangeEvent change)

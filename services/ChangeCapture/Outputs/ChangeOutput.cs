@@ -37,7 +37,11 @@ internal abstract class ChangeOutput : IAsyncDisposable
 /// <param name="Ordinal">1 and up, in the order of writing.</param>
 /// <param name="Position">Where it lies in what the slot brings.</param>
 /// <param name="Described">What it describes of what comes at this position, and that it has no position of its own; null for other events.</param>
-internal readonly record struct OutgoingEvent(long Ordinal, EventPosition Position, string? Described, string Subject, string MessageId, byte[] Body);
+internal readonly record struct OutgoingEvent(long Ordinal, EventPosition Position, string? Described, string Subject, string MessageId, byte[] Body)
+{
+    /// <summary>What may go in its place where it is too large; null where nothing may.</summary>
+    public ChangeEvent? Replacement { get; init; }
+}
 
 /// <summary>Which PostgreSQL events come from: positions of two sources do not compare.</summary>
 internal sealed record SourceIdentity(string SystemIdentifier, uint Timeline)

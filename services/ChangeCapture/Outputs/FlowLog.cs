@@ -30,7 +30,7 @@ internal sealed partial class FlowLog(string server, CaptureOptions options, Cap
         PublishOutcome.Unavailable { Reason: UnavailableReason.StreamFull } => "make room (max_bytes, max_msgs, the server's storage) or purge what is consumed",
         PublishOutcome.Unavailable { Reason: UnavailableReason.NoStream } or PublishOutcome.Refused { Reason: RefusalReason.WrongStream }
             => $"let stream {options.NatsStream} take {options.SubjectPrefix}.>",
-        PublishOutcome.Refused { Reason: RefusalReason.TooLarge } => "raise the server's max_payload or the stream's max_msg_size, or leave large columns out",
+        PublishOutcome.Refused { Reason: RefusalReason.TooLarge } => "raise the server's max_payload or the stream's max_msg_size, leave large columns out, or start with --oversized dead-letter",
         PublishOutcome.Unavailable => "nothing to do while nats-server is away",
         _ => "see what nats-server says",
     };

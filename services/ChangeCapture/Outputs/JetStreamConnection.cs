@@ -26,7 +26,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         _time = time;
         _logger = loggers.CreateLogger<JetStreamConnection>();
         Name = NatsUrls.Redact(urls);
-        Connection = new(NatsOpts.Default with
+        Connection = new((options.NatsSettings ?? NatsAccess.Of(urls, options)).Secure(NatsOpts.Default with
         {
             Url = urls,
             Name = $"change-capture {options.Slot}",
@@ -42,7 +42,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             // What is sent after a reconnect is decided by the output, which knows what was acknowledged.
             PublishTimeoutOnDisconnected = true,
             CommandTimeout = TimeSpan.FromSeconds(2),
-        });
+        }));
         Acks = new(Connection, time, options.MaxInFlight + 1);
         Connection.ConnectionDisconnected += (_, _) =>
         {
@@ -57,6 +57,9 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     public NatsConnection Connection { get; }
 
     public AckInbox Acks { get; }
+
+    /// <summary>Bytes of a message with its headers that the server and the stream take, as they last said.</summary>
+    public int Limit => Math.Min(Connection.ServerInfo?.MaxPayload ?? int.MaxValue, _stream is { Info.Config.MaxMsgSize: > 0 and var size } ? size : int.MaxValue);
 
     /// <summary>Connects, and makes the stream where it is missing, for as long as it takes.</summary>
     /// <returns>
@@ -95,7 +98,9 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         var definition = new StreamDefinition(0, 0, _options.NatsStream, [$"{_options.SubjectPrefix}.>"], Enabled: true)
         {
             Description = "Row changes captured from PostgreSQL",
-            MaxAge = TimeSpan.Zero,
+            MaxBytes = _options.NatsMaxBytes,
+            MaxAge = _options.NatsMaxAge,
+            Replicas = _options.NatsReplicas,
         };
         var context = new NatsJSContext(Connection);
         try
@@ -112,6 +117,21 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             _stream = await context.CreateStreamAsync(StreamShape.Of(definition) with { MaxMsgSize = -1 }, cancellationToken);
             StreamCreated(definition.Name, definition.Subjects[0], Name);
         }
+    }
+
+    /// <summary>Asks again for <see cref="Limit"/>.</summary>
+    public async Task<int> AskLimitAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _stream!.RefreshAsync(cancellationToken);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Then it is what it was.
+        }
+
+        return Limit;
     }
 
     /// <summary>The body of the last message of a subject; null where there is none, or no answer.</summary>

@@ -22,6 +22,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly DeadLetters? _deadLetters;
     private readonly FlowWindow _window;
     private readonly FlowLog _flow;
     private readonly SemaphoreSlim _lane = new(1, 1);
@@ -36,9 +37,9 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private string? _last;
     private ChainedPublish? _publish;
 
-    public JetStreamOutput(JetStreamConnection server, CaptureOptions options, EventFormat format, CaptureStatus status, TimeProvider time, ILogger<JetStreamOutput> logger)
+    public JetStreamOutput(JetStreamConnection server, CaptureOptions options, EventFormat format, DeadLetters? deadLetters, CaptureStatus status, TimeProvider time, ILogger<JetStreamOutput> logger)
     {
-        (_server, _options, _time, _logger, Format) = (server, options, time, logger, format);
+        (_server, _options, _deadLetters, _time, _logger, Format) = (server, options, deadLetters, time, logger, format);
         _window = new(options.MaxInFlight, options.MaxInFlightBytes);
         _flow = new(server.Name, options, status, logger);
     }
@@ -193,7 +194,8 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private async Task RecoverAsync(OutgoingEvent first, PublishAttempt attempt, CancellationToken cancellationToken)
     {
         await _lane.WaitAsync(cancellationToken);
-        if (!attempt.Interleaved)
+        var stopped = !attempt.Interleaved && !MayReplace(first, attempt);
+        if (stopped)
         {
             _flow.Stopped(first, attempt.Outcome);
         }
@@ -205,7 +207,6 @@ internal sealed partial class JetStreamOutput : ChangeOutput
             again.Enqueue(sent.Event);
         }
 
-        var stopped = !attempt.Interleaved;
         if (stopped)
         {
             await PauseAsync(attempt.Outcome, failures: 1, cancellationToken);
@@ -226,24 +227,33 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     }
 
     /// <summary>Nothing else of ours is on its way: whatever the stream's last message is, no other order is possible.</summary>
-    /// <returns>Whether it was refused before.</returns>
+    /// <returns>Whether the flow stood still before.</returns>
     private async Task<bool> SendAloneAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)
     {
         var outgoing = again.Peek();
-        for (var failures = 1; ; failures++)
+        for (var failures = 0; ;)
         {
             var attempt = await (await _publish!.SendAsync(outgoing, expectedLast: null)).WaitAsync(cancellationToken);
             if (attempt.IsStored)
             {
                 Settle(again.Dequeue());
                 _last = outgoing.MessageId;
-                return failures > 1;
+                return failures > 0;
+            }
+
+            if (MayReplace(outgoing, attempt))
+            {
+                outgoing = await _deadLetters!.ReplaceAsync(outgoing, await _server.AskLimitAsync(cancellationToken), cancellationToken);
+                continue;
             }
 
             _flow.Stopped(outgoing, attempt.Outcome);
-            await PauseAsync(attempt.Outcome, failures, cancellationToken);
+            await PauseAsync(attempt.Outcome, ++failures, cancellationToken);
         }
     }
+
+    private bool MayReplace(in OutgoingEvent outgoing, PublishAttempt attempt)
+        => _deadLetters is not null && outgoing.Replacement is not null && attempt.Outcome is PublishOutcome.Refused { Reason: RefusalReason.TooLarge };
 
     /// <summary>Those behind it, as if they were sent for the first time. Ends with the first that fails at the head.</summary>
     private async Task SendTogetherAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)

@@ -33,7 +33,8 @@ internal sealed class LineOutput : ChangeOutput
     public static LineOutput ToStandardOutput(EventFormat format)
         => new(new FileStream(new SafeFileHandle(StandardOutputDescriptor, ownsHandle: false), FileAccess.Write, bufferSize: 0), "standard output", onDisk: false, format);
 
-    public static LineOutput ToFile(string path, EventFormat format)
+    /// <param name="option">The option that names the file.</param>
+    public static LineOutput ToFile(string option, string path, EventFormat format)
     {
         try
         {
@@ -43,7 +44,7 @@ internal sealed class LineOutput : ChangeOutput
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new CaptureException($"File: {path} cannot be written: {exception.Message}", exception);
+            throw new CaptureException($"{option}: {path} cannot be written: {exception.Message}", exception);
         }
     }
 

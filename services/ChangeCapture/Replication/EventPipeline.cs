@@ -6,7 +6,8 @@ using RuleEngineNats.ChangeCapture.Pgoutput;
 namespace RuleEngineNats.ChangeCapture.Replication;
 
 /// <summary>Brings each event to every output, formatted once per format, and once although a later session of the server may send it again.</summary>
-internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadOnlyList<ChangeOutput> outputs, CaptureStatus status)
+/// <param name="replaces">Whether a large change comes with what may go in its place.</param>
+internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadOnlyList<ChangeOutput> outputs, CaptureStatus status, bool replaces)
 {
     private readonly EventFormat[] _formats = [.. outputs.Select(output => output.Format).Distinct()];
     private readonly byte[]?[] _bodies = new byte[]?[outputs.Count];
@@ -40,11 +41,12 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         status.Written(LastOrdinal);
         var (described, subject) = (change.Described, subjects.Of(change.Message));
         var messageId = change.Position.MessageId(slot, described);
+        var replacement = replaces && _bodies.Any(body => body?.Length > OversizedEvent.LeastBytes) ? OversizedEvent.Of(change) : null;
         foreach (var output in outputs)
         {
             if (_bodies[Array.IndexOf(_formats, output.Format)] is { } body)
             {
-                await output.WriteAsync(new(LastOrdinal, change.Position, described, subject, messageId, body), cancellationToken);
+                await output.WriteAsync(new(LastOrdinal, change.Position, described, subject, messageId, body) { Replacement = replacement }, cancellationToken);
             }
         }
 

@@ -36,6 +36,9 @@ internal sealed record ConnectionSettings(string Url)
 
     public string? TlsCaFile { get; init; }
 
+    /// <summary>Takes any certificate of the server.</summary>
+    public bool TlsInsecure { get; init; }
+
     public int MaxConnections { get; init; } = 10;
 
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
@@ -76,8 +79,7 @@ internal sealed record ConnectionSettings(string Url)
     }
 
     public NatsOpts ToOptions(MessagingOptions messaging, ILoggerFactory loggers)
-    {
-        var options = NatsOpts.Default with
+        => Secure(NatsOpts.Default with
         {
             Url = Url,
             Name = "rule-engine-nats",
@@ -96,10 +98,16 @@ internal sealed record ConnectionSettings(string Url)
             // What is sent after a reconnect is decided by the publish function, which knows each deadline.
             PublishTimeoutOnDisconnected = true,
             CommandTimeout = TimeSpan.FromSeconds(2),
-            AuthOpts = Auth(),
-        };
-        return Tls ? options with { TlsOpts = new() { Mode = TlsMode.Require, CaFile = TlsCaFile, CertFile = TlsCertFile, KeyFile = TlsKeyFile } } : options;
-    }
+        });
+
+    /// <summary>Adds who we are, and what is asked of the line.</summary>
+    public NatsOpts Secure(NatsOpts options) => options with
+    {
+        AuthOpts = Auth(),
+        TlsOpts = Tls
+            ? new() { Mode = TlsMode.Require, CaFile = TlsCaFile, CertFile = TlsCertFile, KeyFile = TlsKeyFile, InsecureSkipVerify = TlsInsecure }
+            : options.TlsOpts,
+    };
 
     /// <summary>The URL without user and password: the rest is not for logs.</summary>
     public override string ToString() => NatsUrls.Redact(Url);

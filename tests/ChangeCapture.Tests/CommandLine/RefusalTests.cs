@@ -22,6 +22,25 @@ public sealed class RefusalTests
     [InlineData("--nats-subject-prefix: 'a.*': subject: wildcard at byte 2", "--nats-subject-prefix", "a.*")]
     [InlineData("--nats-subject-prefix: '': subject: empty", "--nats-subject-prefix", "")]
     [InlineData("--nats-stream: 'a.b' is no stream name", "--nats-stream", "a.b")]
+    [InlineData("--nats-creds: Could not find file '/nonexistent'", "--nats-creds", "/nonexistent")]
+    [InlineData("--nats-creds: /etc/hostname has no NATS USER JWT and USER NKEY SEED", "--nats-creds", "/etc/hostname")]
+    [InlineData("--nats-nkey: Could not find file '/nonexistent'", "--nats-nkey", "/nonexistent")]
+    [InlineData("--nats-nkey: it is no user's seed: it begins with SU", "--nats-nkey", "/etc/hostname")]
+    [InlineData("--nats-token-file: Could not find file '/nonexistent'", "--nats-token-file", "/nonexistent")]
+    [InlineData("--nats-user: 'me' has no password", "--nats-user", "me")]
+    [InlineData("--nats-user: a password is given, and no user", "--nats-password-file", "/etc/hostname")]
+    [InlineData("--nats-creds, --nats-nkey, --nats-token-file, --nats-user: more than one is given", "--nats-token-file", "/etc/hostname", "--nats-creds", "/etc/hostname")]
+    [InlineData("--nats-tls-ca: /etc/hostname has no certificate in PEM form", "--nats-tls-ca", "/etc/hostname")]
+    [InlineData("--nats-tls-cert: a certificate is given, and no key", "--nats-tls-cert", "/etc/hostname")]
+    [InlineData("--nats-tls-cert: ", "--nats-tls-cert", "/etc/hostname", "--nats-tls-key", "/etc/hostname")]
+    [InlineData("--nats-tls-key: a key is given, and no certificate", "--nats-tls-key", "/etc/hostname")]
+    [InlineData("--nats-max-bytes: 0 is neither -1 (no limit) nor a number of bytes", "--nats-max-bytes", "0")]
+    [InlineData("--nats-max-age: '7 days' is no age: write a number up to 36,500 and s, m, h or d, e.g. 7d", "--nats-max-age", "7 days")]
+    [InlineData("--nats-replicas: 6 is not in 1 to 5", "--nats-replicas", "6")]
+    [InlineData("--oversized: 'drop' is none of stop, dead-letter", "--oversized", "drop")]
+    [InlineData("--oversized: without NatsServers (--nats-server) nothing has a limit", "--oversized", "dead-letter")]
+    [InlineData("--dead-letter-file: give it with Oversized: DeadLetter (--oversized dead-letter)", "--dead-letter-file", "x")]
+    [InlineData("--dead-letter-file: a path is missing", "--dead-letter-file", "")]
     [InlineData("--table: 'users' has 1 of the 2 parts of schema.table", "--table", "users")]
     [InlineData("--hash-column: 'public.users' has 2 of the 3 parts of schema.table.column", "--hash-column", "public.users")]
     [InlineData("--operation: 'upsert' is none of insert, update, delete, truncate", "--operation", "insert,upsert")]
@@ -68,6 +87,8 @@ public sealed class RefusalTests
         await EndsAsync("--table: no published table is public.usres; published: public.users", "-p", "pub", "--table", "public.usres", "--create-slot");
         await EndsAsync("--hash-column: no column is public.users.nmae; public.users has id, name", "-p", "pub", "--hash-column", "public.users.nmae", "--create-slot");
         await EndsAsync("--file: /nonexistent/x cannot be written", "-p", "pub", "--file", "/nonexistent/x", "--create-slot");
+        await EndsAsync(
+            "--dead-letter-file: /nonexistent/x cannot be written", "-p", "pub", "--nats-server", "nats://127.0.0.1:1", "--oversized", "dead-letter", "--dead-letter-file", "/nonexistent/x", "--create-slot");
         Assert.False(await harness.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{harness.Slot}')"));
         await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
         await EndsAsync("--start-lsn: 0/1 lies before", "-p", "pub", "--start-lsn", "0/1");

@@ -3,6 +3,7 @@ using RuleEngineNats.DeliveryWorker.Delivery;
 using RuleEngineNats.DeliveryWorker.Routing;
 using RuleEngineNats.DeliveryWorker.Tests.Delivery;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Authorization;
 
