@@ -7,6 +7,7 @@ builder.AddServiceDefaults();
 builder.AddNpgsqlDataSource("rules");
 builder.AddMessaging();
 builder.AddOutbox();
+builder.AddCaptures();
 
 var app = builder.Build();
 app.MapHealthEndpoints();

@@ -3,8 +3,8 @@ namespace RuleEngineNats.ChangeCapture;
 /// <summary>The capture cannot go on, and trying again would not help: the message says what to do.</summary>
 public sealed class CaptureException : Exception
 {
-    /// <summary>The WAL guard's policy ended it: it can go on at any time, once somebody wants it to.</summary>
-    public bool IsPause { get; init; }
+    /// <summary>What it means for whoever runs captures. Default <see cref="CaptureFailure.Wrong"/>.</summary>
+    public CaptureFailure Failure { get; init; }
 
     /// <summary>With what happened and what to do.</summary>
     public CaptureException(string message)
@@ -17,4 +17,17 @@ public sealed class CaptureException : Exception
         : base(message, inner)
     {
     }
+}
+
+/// <summary>What ended a capture.</summary>
+public enum CaptureFailure
+{
+    /// <summary>Options or objects of the database: somebody has to change something.</summary>
+    Wrong,
+
+    /// <summary>The WAL guard's policy: it can go on at any time, once somebody wants it to.</summary>
+    Paused,
+
+    /// <summary>The slot is gone, or has lost its WAL: changes are missing.</summary>
+    SlotLost,
 }

@@ -110,6 +110,9 @@ public sealed class CaptureOptions
     /// <summary>WAL behind what is stored, in bytes, beyond which <see cref="WalPolicy"/> is carried out; held WAL beyond it is warned of. Default: half of the server's max_slot_wal_keep_size, or 5 GiB where that is unlimited.</summary>
     public long? WalLimit { get; set; }
 
+    /// <summary>How long the backlog must not have become smaller before the policy is carried out: a capture that was away catches up first. Default 10 s.</summary>
+    public TimeSpan WalGrace { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>What is done beyond <see cref="WalLimit"/>. Default <see cref="WalPolicy.Alert"/>.</summary>
     public WalPolicy WalPolicy { get; set; }
 

@@ -45,6 +45,7 @@ internal sealed class CaptureFlags
         ["SpoolDirectory"] = "--spool-directory",
         ["ShutdownTimeout"] = "--shutdown-timeout",
         ["WalLimit"] = "--wal-limit",
+        ["WalGrace"] = "--wal-grace",
         ["WalPolicy"] = "--wal-policy",
         ["HeartbeatInterval"] = "--heartbeat-interval",
     };

@@ -177,7 +177,7 @@ RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pub
 BEGIN
     UPDATE rule_cdc_captures c SET recover = true, enabled = true, paused_reason = NULL WHERE c.capture_name = (rule_cdc_get(p_capture_name)).capture_name;
 END $$;
-COMMENT ON FUNCTION rule_cdc_recover(text) IS 'After a slot has lost its WAL (cdc_status says so): CdcRelay replaces it, and the new one begins with a Gap event.';
+COMMENT ON FUNCTION rule_cdc_recover(text) IS 'After a slot has lost its WAL, or was dropped (cdc_status says so): CdcRelay replaces it, and the new one begins with a Gap event.';
 
 CREATE OR REPLACE FUNCTION rule_cdc_drop(p_capture_name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -188,9 +188,10 @@ COMMENT ON FUNCTION rule_cdc_drop(text) IS 'Ends a capture for good: CdcRelay st
 
 CREATE OR REPLACE VIEW cdc_status AS
 SELECT c.capture_name,
-       CASE WHEN c.dropped_at IS NOT NULL THEN 'dropping' WHEN NOT c.enabled THEN 'paused' WHEN s.wal_status = 'lost' THEN 'lost'
+       CASE WHEN c.dropped_at IS NOT NULL THEN 'dropping' WHEN NOT c.enabled THEN 'paused' WHEN s.wal_status = 'lost' OR (s.slot_name IS NULL AND c.captured_since IS NOT NULL) THEN 'lost'
             WHEN r.reported_at > now() - interval '15 seconds' THEN r.state WHEN t.tables = 0 AND s.slot_name IS NULL THEN 'no tables' ELSE 'not running' END AS state,
-       CASE WHEN NOT c.enabled THEN c.paused_reason WHEN s.wal_status = 'lost' THEN 'the slot has lost its WAL: call rule_cdc_recover' ELSE r.reason END AS reason,
+       CASE WHEN NOT c.enabled THEN c.paused_reason WHEN s.wal_status = 'lost' THEN 'the slot has lost its WAL: call rule_cdc_recover'
+            WHEN s.slot_name IS NULL AND c.captured_since IS NOT NULL THEN 'the slot is gone: call rule_cdc_recover' ELSE r.reason END AS reason,
        r.warning, t.tables, c.slot_name, c.publication_name, c.stream_name, s.wal_status,
        pg_wal_lsn_diff(w.lsn, s.restart_lsn)::bigint AS held_bytes, pg_wal_lsn_diff(w.lsn, s.confirmed_flush_lsn)::bigint AS behind_bytes, s.safe_wal_size AS safe_bytes,
        s.confirmed_flush_lsn AS confirmed_lsn, r.lag, r.events, r.reported_by, r.reported_at
@@ -201,7 +202,7 @@ SELECT c.capture_name,
   LEFT JOIN rule_cdc_reports r ON r.capture_name = c.capture_name;
 COMMENT ON VIEW cdc_status IS 'Each capture, as CdcRelay reported it last, and its slot as it is now.';
 COMMENT ON COLUMN cdc_status.capture_name IS 'The capture.';
-COMMENT ON COLUMN cdc_status.state IS 'capturing; starting; stopped (an output takes nothing: nothing is lost, WAL is held); interrupted; failed (reason says what to do); paused; lost (the slot has lost its WAL: rule_cdc_recover); dropping; no tables; not running (no CdcRelay reports).';
+COMMENT ON COLUMN cdc_status.state IS 'capturing; starting; stopped (an output takes nothing: nothing is lost, WAL is held); interrupted; failed (reason says what to do); paused; lost (the slot has lost its WAL, or is gone: rule_cdc_recover); dropping; no tables; not running (no CdcRelay reports).';
 COMMENT ON COLUMN cdc_status.reason IS 'Why it does not capture; null while it does.';
 COMMENT ON COLUMN cdc_status.warning IS 'What the WAL guard says of the slot; null while it has nothing to say.';
 COMMENT ON COLUMN cdc_status.tables IS 'How many tables it captures.';

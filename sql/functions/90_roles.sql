@@ -105,7 +105,7 @@ BEGIN
                 rule_webhook_discard, rule_webhook_discard_all, rule_webhook_replay, rule_webhook_replay_cancel'),
             ('rule_worker', 'SELECT, UPDATE ON rule_webhook_replays'),
             ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_replay_open, rule_webhook_outcomes'),
-            ('rule_relay', 'SELECT, UPDATE (enabled, paused_reason, recover, updated_at), DELETE ON rule_cdc_captures'),
+            ('rule_relay', 'SELECT, UPDATE (enabled, paused_reason, recover, captured_since, updated_at), DELETE ON rule_cdc_captures'),
             ('rule_relay', 'SELECT ON rule_cdc_tables'),
             ('rule_relay', 'SELECT, INSERT, UPDATE ON rule_cdc_reports'),
             ('rule_admin', 'SELECT ON rule_cdc_captures'),

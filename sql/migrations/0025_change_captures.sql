@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS rule_cdc_captures (
     enabled           boolean NOT NULL DEFAULT true,
     paused_reason     text,
     recover           boolean NOT NULL DEFAULT false,
+    captured_since    timestamptz,
     dropped_at        timestamptz,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at        timestamptz NOT NULL DEFAULT clock_timestamp()
@@ -37,6 +38,7 @@ COMMENT ON COLUMN rule_cdc_captures.heartbeat_seconds IS 'Between two heartbeats
 COMMENT ON COLUMN rule_cdc_captures.enabled IS 'False: paused. The slot stays, and holds WAL.';
 COMMENT ON COLUMN rule_cdc_captures.paused_reason IS 'Why it was paused, where wal_policy did it.';
 COMMENT ON COLUMN rule_cdc_captures.recover IS 'A slot that has lost its WAL is to be replaced; CdcRelay resets it once it captures.';
+COMMENT ON COLUMN rule_cdc_captures.captured_since IS 'When its slot was first read; null before. A slot that is missing after that was lost, and is made anew by rule_cdc_recover alone.';
 COMMENT ON COLUMN rule_cdc_captures.dropped_at IS 'When rule_cdc_drop was called: CdcRelay drops the slot and then this row.';
 COMMENT ON COLUMN rule_cdc_captures.created_at IS 'When it was made.';
 COMMENT ON COLUMN rule_cdc_captures.updated_at IS 'When it was last changed.';

@@ -32,6 +32,8 @@ internal sealed class Outbox : IAsyncDisposable
 
     public NpgsqlDataSource Database { get; }
 
+    public IReadOnlyList<ServiceProcess> Relays => _relays;
+
     public NatsJSContext JetStream { get; }
 
     /// <param name="postgres">A server of the test's own; the shared one by default.</param>
@@ -183,11 +185,11 @@ internal sealed class Outbox : IAsyncDisposable
         await Wait.UntilAsync(
             async () =>
             {
-                await ExecuteAsync("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active", Slot);
-                await ExecuteAsync("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1", Slot);
+                await ExecuteAsync("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database() AND active");
+                await ExecuteAsync("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()");
                 return true;
             },
-            "the slot is dropped");
+            "the slots are dropped");
         await Database.DisposeAsync();
     }
 

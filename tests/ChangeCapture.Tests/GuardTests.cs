@@ -69,7 +69,7 @@ public sealed class GuardTests
     public async Task What_the_policy_drops_is_a_gap_event_in_its_place_also_after_a_kill()
     {
         await using var harness = await StalledAsync();
-        string[] drop = ["--max-in-flight", "8", "--wal-policy", "drop", "--wal-limit", "1048576"];
+        string[] drop = ["--max-in-flight", "8", "--wal-policy", "drop", "--wal-limit", "1048576", "--wal-grace", "2"];
         var tool = await harness.CaptureToNatsAsync(drop);
         await harness.ExecuteAsync("INSERT INTO t SELECT g, 0, repeat('x', 1000) FROM generate_series(100, 4000) g");
         await tool.SaysAsync("is left out (WalPolicy drop)");
@@ -93,7 +93,7 @@ public sealed class GuardTests
     public async Task A_pause_ends_the_capture_and_loses_nothing()
     {
         await using var harness = await StalledAsync();
-        var tool = await harness.CaptureToNatsAsync("--max-in-flight", "8", "--wal-policy", "pause", "--wal-limit", "1048576");
+        var tool = await harness.CaptureToNatsAsync("--max-in-flight", "8", "--wal-policy", "pause", "--wal-limit", "1048576", "--wal-grace", "2");
         await harness.ExecuteAsync("INSERT INTO t SELECT g, 0, repeat('x', 1000) FROM generate_series(101, 4000) g");
         Assert.Equal(1, await tool.ExitAsync());
         Assert.Contains("--wal-policy: slot", tool.Log, StringComparison.Ordinal);

@@ -3,9 +3,10 @@ namespace RuleEngineNats.CdcRelay.Captures;
 /// <summary>A row of <c>rule_cdc_captures</c> with its tables.</summary>
 /// <param name="Wanted">Whether it is to run: enabled, and with a table or a slot.</param>
 /// <param name="Dropped">Whether its slot and its row are to go.</param>
-/// <param name="Recover">Whether a slot that has lost its WAL is to be replaced.</param>
+/// <param name="Recover">Whether a slot that has lost its WAL, or is gone, is to be replaced.</param>
+/// <param name="HadSlot">Whether its slot was ever read: one that is missing now was lost.</param>
 /// <param name="Settings">Everything else; a capture that runs is started anew when it differs.</param>
-internal sealed record CaptureDefinition(string Name, bool Wanted, bool Dropped, bool Recover, CaptureSettings Settings);
+internal sealed record CaptureDefinition(string Name, bool Wanted, bool Dropped, bool Recover, bool HadSlot, CaptureSettings Settings);
 
 internal sealed record CaptureSettings(
     string Slot,

@@ -12,8 +12,8 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
             SELECT c.capture_name,
                    c.enabled AND c.dropped_at IS NULL
                    AND (EXISTS (SELECT FROM rule_cdc_tables t WHERE t.capture_name = c.capture_name)
-                        OR EXISTS (SELECT FROM pg_replication_slots s WHERE s.slot_name = c.slot_name AND s.database = current_database())),
-                   c.dropped_at IS NOT NULL, c.recover, c.slot_name, c.publication_name, c.config_name, c.stream_name, c.subject_prefix, c.format, c.typed_values,
+                        OR c.captured_since IS NOT NULL OR EXISTS (SELECT FROM pg_replication_slots s WHERE s.slot_name = c.slot_name AND s.database = current_database())),
+                   c.dropped_at IS NOT NULL, c.recover, c.captured_since IS NOT NULL, c.slot_name, c.publication_name, c.config_name, c.stream_name, c.subject_prefix, c.format, c.typed_values,
                    c.with_transaction, c.wal_policy, c.wal_limit, c.heartbeat_seconds, p.excluded, p.hashed, p.masked
               FROM rule_cdc_captures c
               CROSS JOIN LATERAL (
@@ -35,7 +35,7 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            captures.Add(new(reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2), reader.GetBoolean(3), Settings(reader)));
+            captures.Add(new(reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2), reader.GetBoolean(3), reader.GetBoolean(4), Settings(reader)));
         }
 
         return captures;
@@ -44,8 +44,8 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
     public async Task PauseAsync(string name, string reason, CancellationToken cancellationToken)
         => await ExecuteAsync("UPDATE rule_cdc_captures SET enabled = false, paused_reason = $2 WHERE capture_name = $1 AND enabled", [name, reason], cancellationToken);
 
-    public async Task RecoveredAsync(string name, CancellationToken cancellationToken)
-        => await ExecuteAsync("UPDATE rule_cdc_captures SET recover = false WHERE capture_name = $1 AND recover", [name], cancellationToken);
+    public async Task CapturingAsync(string name, CancellationToken cancellationToken)
+        => await ExecuteAsync("UPDATE rule_cdc_captures SET recover = false, captured_since = coalesce(captured_since, now()) WHERE capture_name = $1", [name], cancellationToken);
 
     /// <summary>The slot, and then the row.</summary>
     public async Task DropAsync(string name, string slot, CancellationToken cancellationToken)
@@ -55,20 +55,20 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
     }
 
     private static CaptureSettings Settings(NpgsqlDataReader reader) => new(
-        reader.GetString(4),
         reader.GetString(5),
         reader.GetString(6),
         reader.GetString(7),
         reader.GetString(8),
         reader.GetString(9),
-        reader.GetBoolean(10),
+        reader.GetString(10),
         reader.GetBoolean(11),
-        reader.GetString(12),
-        reader.IsDBNull(13) ? null : reader.GetInt64(13),
-        reader.GetInt32(14),
-        new(reader.GetFieldValue<string[]>(15)),
+        reader.GetBoolean(12),
+        reader.GetString(13),
+        reader.IsDBNull(14) ? null : reader.GetInt64(14),
+        reader.GetInt32(15),
         new(reader.GetFieldValue<string[]>(16)),
-        new(reader.GetFieldValue<string[]>(17)));
+        new(reader.GetFieldValue<string[]>(17)),
+        new(reader.GetFieldValue<string[]>(18)));
 
     private async Task ExecuteAsync(string sql, string[] arguments, CancellationToken cancellationToken)
     {

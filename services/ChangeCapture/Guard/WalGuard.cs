@@ -14,6 +14,8 @@ internal sealed partial class WalGuard(CaptureOptions options, CaptureSource sou
     private static readonly TimeSpan Repeat = TimeSpan.FromMinutes(1);
 
     private SlotHealth? _last;
+    private long _least = long.MaxValue;
+    private long _leastAt;
     private string? _said;
     private long _saidAt;
     private bool _beats = true;
@@ -61,7 +63,7 @@ internal sealed partial class WalGuard(CaptureOptions options, CaptureSource sou
         Looked(options.Slot, slot.WalStatus, slot.HeldBytes, slot.BehindBytes);
         Say(slot, verdict.Warning);
         Leave(slot);
-        if (!verdict.Act)
+        if (!verdict.Act || Shrinks(slot.BehindBytes))
         {
             return;
         }
@@ -69,13 +71,25 @@ internal sealed partial class WalGuard(CaptureOptions options, CaptureSource sou
         switch (options.WalPolicy)
         {
             case WalPolicy.Pause:
-                throw new CaptureException($"WalPolicy: slot {options.Slot} is {slot.BehindBytes} bytes behind, more than WalLimit, {WalVerdict.Limit(slot, options.WalLimit)}: paused. What is stored is complete up to {slot.Confirmed}; the server keeps WAL until the capture goes on, the slot is dropped, or max_slot_wal_keep_size is reached")
+                throw new CaptureException($"WalPolicy: slot {options.Slot} is {slot.BehindBytes} bytes behind, more than {WalVerdict.Limit(slot, options.WalLimit)} (WalLimit), and not catching up: paused. What is stored is complete up to {slot.Confirmed}; the server keeps WAL until the capture goes on, the slot is dropped, or max_slot_wal_keep_size is reached")
                 {
-                    IsPause = true,
+                    Failure = CaptureFailure.Paused,
                 };
             case WalPolicy.Drop:
+                _least = long.MaxValue;
                 throw new WalLimitException(slot.BehindBytes);
         }
+    }
+
+    // Whoever was away for long has much to catch up with, and does.
+    private bool Shrinks(long behind)
+    {
+        if (behind < _least)
+        {
+            (_least, _leastAt) = (behind, time.GetTimestamp());
+        }
+
+        return time.GetElapsedTime(_leastAt) < options.WalGrace;
     }
 
     // To take the slot away the server ends the process that sends; one that cannot write to its socket, since nothing is read here, does not end, and the

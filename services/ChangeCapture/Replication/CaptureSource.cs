@@ -159,12 +159,12 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         {
             if (_hadSlot)
             {
-                throw new CaptureException($"slot {options.Slot} was dropped while it was read: changes since may be lost. Start again with --create-slot, and load the tables anew");
+                throw new CaptureException($"slot {options.Slot} was dropped while it was read: changes since may be lost. Start again with --create-slot, and load the tables anew") { Failure = CaptureFailure.SlotLost };
             }
 
             if (!options.CreateSlot)
             {
-                throw new CaptureException($"slot {options.Slot} does not exist: create it with CreateSlot (--create-slot), or name one that does");
+                throw new CaptureException($"slot {options.Slot} does not exist: create it with CreateSlot (--create-slot), or name one that does") { Failure = CaptureFailure.SlotLost };
             }
 
             await slots.CreateAsync(connection, null, "the slot was made here", cancellationToken);
@@ -179,7 +179,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
 
         if (slot.Problem(options.Slot, connection.Database) is { } problem)
         {
-            throw new CaptureException(problem);
+            throw new CaptureException(problem) { Failure = slot.IsLost ? CaptureFailure.SlotLost : CaptureFailure.Wrong };
         }
 
         if (options.StartLsn is { } start && !_hadSlot && slot.Confirmed is { } confirmed && start < confirmed)

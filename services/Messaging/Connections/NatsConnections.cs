@@ -106,7 +106,8 @@ public sealed partial class NatsConnections : IAsyncDisposable
     private NatsConnectionPool Create(string name)
         => new(() => SettingsOf(name), _options, _time, _loggers, () => StateChanged?.Invoke());
 
-    private ConnectionSettings? SettingsOf(string name)
+    /// <summary>How the connections of a configuration are made now; null where it is off or gone.</summary>
+    internal ConnectionSettings? SettingsOf(string name)
     {
         var config = _watcher.Current.ConfigsByName.GetValueOrDefault(name);
         return config is { Enabled: false } || (config is null && _watcher.HasSnapshot && name != ConnectionNames.DefaultConfig)
