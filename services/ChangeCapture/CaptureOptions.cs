@@ -26,6 +26,9 @@ public sealed class CaptureOptions
     /// <summary>How events look. Default <see cref="OutputFormat.Json"/>.</summary>
     public OutputFormat Format { get; set; }
 
+    /// <summary>What an event is of. Default <see cref="EventUnit.Change"/>.</summary>
+    public EventUnit Per { get; set; }
+
     /// <summary>Whether row events carry their LSN, transaction id, commit LSN, commit time and place in the transaction. Default false.</summary>
     public bool WithTransaction { get; set; }
 
@@ -152,6 +155,22 @@ public enum OutputFormat
 
     /// <summary>Debezium's envelope; no events for transaction bounds and descriptions.</summary>
     Debezium,
+
+    /// <summary>CloudEvents 1.0 in structured mode: <see cref="Json"/> as its data.</summary>
+    CloudEvents,
+
+    /// <summary>Protocol Buffers (change_capture.proto); on standard output and in files each event has its length before it.</summary>
+    Protobuf,
+}
+
+/// <summary>What one event is of.</summary>
+public enum EventUnit
+{
+    /// <summary>A change of a row, on the subject of its table and operation.</summary>
+    Change,
+
+    /// <summary>A transaction, on <c>{prefix}.transactions.changes.event</c>: with all that is captured of it, in parts of at most 1 MiB, or less where a server or stream takes less.</summary>
+    Transaction,
 }
 
 /// <summary>What becomes of a change that a server or stream does not take because of its size (max_payload, max_msg_size).</summary>

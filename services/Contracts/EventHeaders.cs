@@ -38,6 +38,12 @@ public static class EventHeaders
     /// <summary>On a captured change: the PostgreSQL it came from, as <c>system identifier:timeline</c>. WAL positions of two sources do not compare.</summary>
     public const string CaptureSource = "rule-cdc-source";
 
+    /// <summary>On a part of a captured transaction: its number in decimal, 1 for the first. A capture that goes on behind it counts on from there.</summary>
+    public const string CapturePart = "rule-cdc-part";
+
+    /// <summary>On a captured change that is not plain JSON: the media type of its body.</summary>
+    public const string ContentType = "content-type";
+
     /// <summary>CloudEvents <c>id</c>: equal to <see cref="MessageId"/>.</summary>
     public const string CloudEventId = "ce-id";
 

@@ -57,10 +57,11 @@ internal sealed class CaptureFlags
 
     private readonly Option<string> _slot = new("--slot", "-s") { Description = "The replication slot: 1 to 63 of a-z, 0-9 and _.", Required = true };
     private readonly Option<string[]> _publications = new("--publication", "-p") { Description = "A publication to read; may be given several times.", Required = true };
-    private readonly Option<string> _format = new("--format", "-f") { Description = "How events look: json, json-pretty, text or debezium. NATS gets json where json-pretty or text is asked for.", DefaultValueFactory = _ => "json" };
+    private readonly Option<string> _format = new("--format", "-f") { Description = "How events look: json, json-pretty, text, debezium, cloudevents or protobuf. NATS gets json where json-pretty or text is asked for.", DefaultValueFactory = _ => "json" };
     private readonly Option<bool> _createSlot = new("--create-slot") { Description = "Create the slot where it is missing; on PostgreSQL 17 and later as a failover slot." };
     private readonly Option<bool> _createPublication = new("--create-publication") { Description = "Create the publications that are missing, for the tables of --table where these have no wildcards, else for all tables." };
     private readonly Option<string?> _startLsn = new("--start-lsn") { Description = "Begin behind this WAL position, e.g. 0/16B2D50, not before the slot's own. Default: the slot's." };
+    private readonly Option<string> _per = new("--per") { Description = "What an event is of. change: each on the subject of its table. transaction: all changes of a transaction, in parts where they are more than goes into a message.", DefaultValueFactory = _ => "change" };
     private readonly Option<bool> _withTransaction = new("--with-transaction") { Description = "Add LSN, transaction id, commit LSN, commit time and place in the transaction to row events." };
     private readonly Option<string> _values = new("--values") { Description = "text: every value a string in PostgreSQL's text format. typed: numbers, booleans, JSON and arrays as such.", DefaultValueFactory = _ => "text" };
     private readonly Option<string[]> _target = new("--target", "-t") { Description = "Where events go: stdout, nats, file; separated by commas. Default: stdout, and nats and file where --nats-server and --file are given." };
@@ -88,7 +89,7 @@ internal sealed class CaptureFlags
 
     public IReadOnlyList<Option> All =>
     [
-        _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _withTransaction, _values, _target, _file, _natsServers,
+        _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _per, _withTransaction, _values, _target, _file, _natsServers,
         _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _oversized, _deadLetterFile, _maxInFlight,
         _shutdownTimeout, _spoolDirectory, .. _guard.All, Verbose,
     ];
@@ -108,7 +109,8 @@ internal sealed class CaptureFlags
             CreatePublication = result.GetValue(_createPublication),
             StartLsn = StartLsn(result.GetValue(_startLsn), problems),
             Format = Choice(result.GetValue(_format)!, "Unknown output format: {0}. Valid options: {1}", problems,
-                ("json", OutputFormat.Json), ("json-pretty", OutputFormat.JsonPretty), ("text", OutputFormat.Text), ("debezium", OutputFormat.Debezium)),
+                ("json", OutputFormat.Json), ("json-pretty", OutputFormat.JsonPretty), ("text", OutputFormat.Text), ("debezium", OutputFormat.Debezium), ("cloudevents", OutputFormat.CloudEvents), ("protobuf", OutputFormat.Protobuf)),
+            Per = Choice(result.GetValue(_per)!, "--per: '{0}' is none of {1}", problems, ("change", EventUnit.Change), ("transaction", EventUnit.Transaction)),
             WithTransaction = result.GetValue(_withTransaction),
             Values = Choice(result.GetValue(_values)!, "--values: '{0}' is none of {1}", problems, ("text", ValueStyle.Text), ("typed", ValueStyle.Typed)),
             HashSalt = Environment.GetEnvironmentVariable(SaltVariable) ?? "",

@@ -113,9 +113,9 @@ internal sealed class CaptureHarness : IAsyncDisposable
         }
 
         var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
-        await foreach (var message in consumer.ConsumeAsync<string>())
+        await foreach (var message in consumer.ConsumeAsync<byte[]>())
         {
-            events.Add(new(message.Subject, message.Data!, message.Headers!["Nats-Msg-Id"].ToString()));
+            events.Add(new(message.Subject, message.Data!, message.Headers!));
             if (message.Metadata!.Value.Sequence.Stream >= state.LastSeq)
             {
                 break;
@@ -161,4 +161,9 @@ internal sealed class CaptureHarness : IAsyncDisposable
 }
 
 /// <summary>A message of the stream.</summary>
-internal sealed record StoredEvent(string Subject, string Body, string Id);
+internal sealed record StoredEvent(string Subject, byte[] Bytes, NatsHeaders Headers)
+{
+    public string Id => Headers["Nats-Msg-Id"].ToString();
+
+    public string Body { get; } = System.Text.Encoding.UTF8.GetString(Bytes);
+}

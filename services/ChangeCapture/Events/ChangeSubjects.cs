@@ -6,7 +6,7 @@ namespace RuleEngineNats.ChangeCapture.Events;
 
 /// <summary>
 /// Where an event goes: <c>{prefix}.{schema}.{table}.{insert|update|delete|truncate|relation}</c>, and
-/// <c>{prefix}.transactions.{begin|commit|origin|type|message|oversized}.event</c> for what concerns no table.
+/// <c>{prefix}.transactions.{begin|commit|origin|type|message|changes|oversized}.event</c> for what concerns no table.
 /// </summary>
 internal sealed class ChangeSubjects(string prefix)
 {
@@ -31,6 +31,7 @@ internal sealed class ChangeSubjects(string prefix)
         WalMessage.Origin => $"{prefix}.{Transactions}.origin.event",
         WalMessage.Logical => $"{prefix}.{Transactions}.message.event",
         WalMessage.Gap => $"{prefix}.{Transactions}.gap.event",
+        TransactionPart => $"{prefix}.{Transactions}.changes.event",
         OversizedEvent => $"{prefix}.{Transactions}.oversized.event",
         _ => throw new ArgumentOutOfRangeException(nameof(message), message.GetType().Name, "not an event"),
     };

@@ -8,6 +8,16 @@ internal abstract class EventFormat
     /// <summary>The event's bytes, without a line end.</summary>
     /// <returns>Null where the format has nothing for this event.</returns>
     public abstract byte[]? Format(in ChangeEvent change);
+
+    /// <summary>How one event is told from the next on standard output and in files.</summary>
+    public virtual Framing Framing => Framing.Lines;
+
+    /// <summary>What a NATS message says its body is; null for JSON.</summary>
+    public virtual string? ContentType => null;
+
+    /// <summary>What an event says, without what says where it is from and when.</summary>
+    /// <param name="body">The event's bytes.</param>
+    public virtual ReadOnlyMemory<byte> Content(ReadOnlyMemory<byte> body) => body;
 }
 
 /// <summary>What a row event shows besides its row.</summary>

@@ -10,15 +10,36 @@ internal sealed class FormatSet
     {
         var shape = new RowShape(options.WithTransaction, options.Values, Encoding.UTF8.GetBytes(options.HashSalt));
         var database = new NpgsqlConnectionStringBuilder(options.ConnectionString) is { Database: { Length: > 0 } name } ? name : "postgres";
-        Events = options.Format is OutputFormat.Debezium ? new DebeziumFormat(shape, database, options.SubjectPrefix, time) : new JsonFormat(shape, pretty: false);
+        var placed = shape with { WithTransaction = true };
+        Events = Of(shape);
         Lines = options.Format switch
         {
             OutputFormat.JsonPretty => new JsonFormat(shape, pretty: true),
             OutputFormat.Text => new TextFormat(shape),
             _ => Events,
         };
-        Replacements = new JsonFormat(shape with { WithTransaction = true }, pretty: false);
+        Parts = options.Format is OutputFormat.Debezium ? new JsonFormat(shape, pretty: false) : Events;
+        LineParts = options.Format is OutputFormat.JsonPretty ? Lines : Parts;
+        var replacements = options.Format is OutputFormat.Debezium ? new JsonFormat(placed, pretty: false) : Of(placed);
+        (Changes, Replacements) = (new ChangesFormat(Events), options.Per is EventUnit.Transaction ? new ChangesFormat(replacements) : replacements);
+
+        EventFormat Of(RowShape shape) => options.Format switch
+        {
+            OutputFormat.Debezium => new DebeziumFormat(shape, database, options.SubjectPrefix, time),
+            OutputFormat.CloudEvents => new CloudEventsFormat(shape, database, options.Slot),
+            OutputFormat.Protobuf => new ProtobufFormat(shape),
+            _ => new JsonFormat(shape, pretty: false),
+        };
     }
+
+    /// <summary>The changes within <see cref="Parts"/> and <see cref="LineParts"/>.</summary>
+    public EventFormat Changes { get; }
+
+    /// <summary>What NATS gets of a transaction.</summary>
+    public EventFormat Parts { get; }
+
+    /// <summary>What standard output and files get of a transaction.</summary>
+    public EventFormat LineParts { get; }
 
     /// <summary>What NATS gets.</summary>
     public EventFormat Events { get; }

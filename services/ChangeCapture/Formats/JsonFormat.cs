@@ -11,7 +11,10 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
 {
     private readonly JsonText _json = new(pretty);
 
-    public override byte[] Format(in ChangeEvent change)
+    public override byte[] Format(in ChangeEvent change) => Write(change).ToArray();
+
+    /// <returns>Valid until the next event.</returns>
+    public ReadOnlySpan<byte> Write(in ChangeEvent change)
     {
         _json.Clear();
         _json.BeginObject();
@@ -44,6 +47,9 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
             case WalMessage.Gap gap:
                 Gap(gap);
                 break;
+            case TransactionPart part:
+                Part(part, change.Transaction!);
+                break;
             case OversizedEvent oversized:
                 Oversized(oversized, change);
                 break;
@@ -51,7 +57,7 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
 
         _json.EndObject();
         _json.EndObject();
-        return _json.Written.ToArray();
+        return _json.Written;
     }
 
     private void Begin(WalMessage.Begin begin)
@@ -176,6 +182,26 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
         Lsn("to_lsn"u8, gap.ToLsn);
         _json.Name("reason"u8);
         _json.String(gap.Reason);
+    }
+
+    private void Part(TransactionPart part, TransactionSummary transaction)
+    {
+        Open("Transaction"u8);
+        Number("xid"u8, transaction.Xid);
+        Lsn("commit_lsn"u8, transaction.CommitLsn);
+        Number("commit_timestamp"u8, transaction.CommitTime);
+        Number("part"u8, part.Number);
+        _json.Name("last"u8);
+        _json.Boolean(part.Last);
+        _json.Name("changes"u8);
+        _json.BeginArray();
+        foreach (var change in part.Changes)
+        {
+            _json.Item();
+            _json.Raw(change);
+        }
+
+        _json.EndArray();
     }
 
     private void Oversized(OversizedEvent oversized, in ChangeEvent change)

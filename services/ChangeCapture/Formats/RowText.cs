@@ -30,7 +30,7 @@ internal static class RowText
         var any = false;
         for (var index = 0; index < row.Length; index++)
         {
-            if (row[index].Kind is not ValueKind.UnchangedToast || relation.Columns[index].Treatment is ColumnTreatment.Drop)
+            if (!IsUnchanged(relation.Columns[index], row[index]))
             {
                 continue;
             }
@@ -51,6 +51,9 @@ internal static class RowText
             json.EndArray();
         }
     }
+
+    /// <summary>Whether the server left the value out because what is stored did not change.</summary>
+    public static bool IsUnchanged(Column column, Value value) => value.Kind is ValueKind.UnchangedToast && column.Treatment is not ColumnTreatment.Drop;
 
     public static bool IsShown(Column column, Value value, bool keyOnly)
         => column.Treatment is not ColumnTreatment.Drop && value.Kind is not ValueKind.UnchangedToast && (column.IsKey || !keyOnly);

@@ -80,7 +80,7 @@ internal sealed class TextFormat(RowShape shape) : EventFormat
         for (var index = 0; index < row.Length; index++)
         {
             var column = relation.Columns[index];
-            if (row[index].Kind is ValueKind.UnchangedToast && column.Treatment is not ColumnTreatment.Drop)
+            if (RowText.IsUnchanged(column, row[index]))
             {
                 Line($"    {column.Name}: (unchanged, not sent)");
             }

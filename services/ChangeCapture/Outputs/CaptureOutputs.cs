@@ -21,20 +21,27 @@ internal sealed class CaptureOutputs(CaptureOptions options, CaptureStatus statu
         }
 
         // NATS first: what is on standard output is on its way there.
+        var parts = options.Per is EventUnit.Transaction;
         foreach (var servers in options.NatsServers)
         {
-            _all.Add(new JetStreamOutput(new(servers, options, time, loggers), options, formats.Events, _deadLetters, status, time, loggers.CreateLogger<JetStreamOutput>()));
+            var connection = new JetStreamConnection(servers, options, time, loggers);
+            Add(new JetStreamOutput(connection, options, parts ? formats.Parts : formats.Events, parts ? null : _deadLetters, status, time, loggers.CreateLogger<JetStreamOutput>()), _deadLetters);
         }
 
+        // Lines for people show where a transaction begins and ends.
+        parts &= options.Format is not OutputFormat.Text;
         if (options.File is { } written)
         {
-            _all.Add(LineOutput.ToFile(nameof(options.File), written, formats.Lines));
+            Add(LineOutput.ToFile(nameof(options.File), written, parts ? formats.LineParts : formats.Lines), null);
         }
 
         if (options.StandardOutput)
         {
-            _all.Add(LineOutput.ToStandardOutput(formats.Lines));
+            Add(LineOutput.ToStandardOutput(parts ? formats.LineParts : formats.Lines), null);
         }
+
+        void Add(ChangeOutput output, DeadLetters? deadLetters)
+            => _all.Add(parts ? new TransactionParts(output, formats.Changes, deadLetters, options, () => _all.Min(output => output.LargestBody)) : output);
     }
 
     public async ValueTask DisposeAsync()

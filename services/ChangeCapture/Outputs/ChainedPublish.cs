@@ -1,3 +1,4 @@
+using System.Globalization;
 using NATS.Client.Core;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
@@ -5,7 +6,7 @@ using RuleEngineNats.Messaging;
 namespace RuleEngineNats.ChangeCapture.Outputs;
 
 /// <summary>Sends one event to the stream, on condition of what the stream's last message is.</summary>
-internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions options, SourceIdentity source, TimeProvider time)
+internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions options, SourceIdentity source, string? contentType, TimeProvider time)
 {
     private const int WrongLastMessageId = 10070;
 
@@ -16,7 +17,7 @@ internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions 
     /// <summary>Returns when it is on its way; the task it returns is what became of it.</summary>
     public async ValueTask<Task<PublishAttempt>> SendAsync(OutgoingEvent outgoing, string? expectedLast)
     {
-        var headers = new NatsHeaders(4)
+        var headers = new NatsHeaders(6)
         {
             [EventHeaders.MessageId] = outgoing.MessageId,
             [EventHeaders.ExpectedStream] = options.NatsStream,
@@ -25,6 +26,16 @@ internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions 
         if (expectedLast is not null)
         {
             headers[EventHeaders.ExpectedLastMessageId] = expectedLast;
+        }
+
+        if (outgoing.Part > 0)
+        {
+            headers[EventHeaders.CapturePart] = outgoing.Part.ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (contentType is not null)
+        {
+            headers[EventHeaders.ContentType] = contentType;
         }
 
         var place = await server.Acks.RentAsync(AckTimeout, CancellationToken.None);

@@ -12,11 +12,14 @@ internal abstract class ChangeOutput : IAsyncDisposable
     /// <summary>The ordinal of the first event that was taken and is not safely stored yet; <see cref="long.MaxValue"/> where there is none.</summary>
     public abstract long FirstUnsettled { get; }
 
-    /// <summary>The last event that it had before this process, once it is open; null where it has none, or cannot tell.</summary>
-    public virtual EventPosition? Held => null;
-
     /// <summary>Ends, with an exception, when the output cannot go on.</summary>
     public abstract Task Completion { get; }
+
+    /// <summary>The last event that it held when it was opened; null where there was none, or it cannot say.</summary>
+    public virtual HeldEvent? Held => null;
+
+    /// <summary>Bytes of the largest event that it takes.</summary>
+    public virtual int LargestBody => int.MaxValue;
 
     /// <summary>Makes it ready, however long that takes.</summary>
     public abstract Task OpenAsync(SourceIdentity source, CancellationToken cancellationToken);
@@ -30,6 +33,11 @@ internal abstract class ChangeOutput : IAsyncDisposable
     /// <summary>Stores for good what was sent, where that is not done by itself. Called beside the others.</summary>
     public abstract ValueTask SyncAsync(CancellationToken cancellationToken);
 
+    /// <summary>Gives up what waits for the end of its transaction: the capture ends, and it comes again.</summary>
+    public virtual void Drop()
+    {
+    }
+
     public abstract ValueTask DisposeAsync();
 }
 
@@ -41,7 +49,28 @@ internal readonly record struct OutgoingEvent(long Ordinal, EventPosition Positi
 {
     /// <summary>What may go in its place where it is too large; null where nothing may.</summary>
     public ChangeEvent? Replacement { get; init; }
+
+    /// <summary>Null outside of transactions.</summary>
+    public TransactionSummary? Transaction { get; init; }
+
+    /// <summary>What it is in its transaction.</summary>
+    public EventRole Role { get; init; }
+
+    /// <summary>The number of a part of a transaction, from 1; 0 for another event.</summary>
+    public int Part { get; init; }
 }
+
+/// <summary>What an event is in its transaction.</summary>
+internal enum EventRole
+{
+    Change,
+    Begin,
+    Commit,
+}
+
+/// <summary>An event that an output has from an earlier run, and with it all before it.</summary>
+/// <param name="Part">The number of a part of a transaction; 0 for another event.</param>
+internal sealed record HeldEvent(EventPosition Position, int Part);
 
 /// <summary>Which PostgreSQL events come from: positions of two sources do not compare.</summary>
 internal sealed record SourceIdentity(string SystemIdentifier, uint Timeline)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using NATS.Client.Core;
 using NATS.Client.JetStream;
@@ -66,7 +67,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     /// The last event of this slot and source that the stream holds. Events are stored in their order and without gaps, so everything up to it is there,
     /// also what the duplicate window has forgotten.
     /// </returns>
-    public async Task<EventPosition?> OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
+    public async Task<HeldEvent?> OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         var subscribed = false;
         for (var failures = 1; ; failures++)
@@ -154,7 +155,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         await Connection.DisposeAsync();
     }
 
-    private async Task<EventPosition?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
+    private async Task<HeldEvent?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         var found = await GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken);
         for (var looked = 1; found is { } message && looked <= MostLookedAt; looked++)
@@ -162,7 +163,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             if (StoredHeaders.Find(message.Hdrs, EventHeaders.CaptureSource) == source.ToString()
                 && EventPosition.Parse(StoredHeaders.Find(message.Hdrs, EventHeaders.MessageId) ?? "", _options.Slot) is { } position)
             {
-                return position;
+                return new(position, int.TryParse(StoredHeaders.Find(message.Hdrs, EventHeaders.CapturePart), CultureInfo.InvariantCulture, out var part) ? part : 0);
             }
 
             found = message.Seq <= 1 ? null : await GetAsync(new() { Seq = message.Seq - 1 }, cancellationToken);

@@ -18,6 +18,9 @@ namespace RuleEngineNats.ChangeCapture.Outputs;
 /// </remarks>
 internal sealed partial class JetStreamOutput : ChangeOutput
 {
+    // A stream's name of up to 255 bytes, two ids, the source, and names.
+    private const int MostHeaderBytes = 1024;
+
     private readonly JetStreamConnection _server;
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
@@ -33,7 +36,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private readonly CancellationTokenSource _closing = new();
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _pump = Task.CompletedTask;
-    private EventPosition? _held;
+    private HeldEvent? _held;
     private string? _last;
     private ChainedPublish? _publish;
 
@@ -46,9 +49,11 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
     public override EventFormat Format { get; }
 
-    public override EventPosition? Held => _held;
+    public override HeldEvent? Held => _held;
 
     public override Task Completion => _failed.Task;
+
+    public override int LargestBody => Math.Max(_server.Limit - MostHeaderBytes, MostHeaderBytes);
 
     public override long FirstUnsettled
     {
@@ -63,11 +68,11 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
     public override async Task OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
-        _publish = new(_server, _options, source, _time);
+        _publish = new(_server, _options, source, Format.ContentType, _time);
         _held = await _server.OpenAsync(source, cancellationToken);
         if (_held is { } held)
         {
-            Continues(_options.NatsStream, held);
+            Continues(_options.NatsStream, held.Position);
         }
 
         _pump = PumpAsync(_closing.Token);
@@ -75,7 +80,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
     public override async ValueTask WriteAsync(OutgoingEvent outgoing, CancellationToken cancellationToken)
     {
-        if (_held >= outgoing.Position)
+        if (_held?.Position >= outgoing.Position)
         {
             return;
         }
@@ -111,7 +116,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private async ValueTask DescribeAsync(OutgoingEvent relation, CancellationToken cancellationToken)
     {
         var known = _described.Add(relation.Subject) ? await _server.FindLastBodyAsync(relation.Subject, cancellationToken) : null;
-        if (known is null || !relation.Body.AsSpan().SequenceEqual(known))
+        if (known is null || !Format.Content(relation.Body).Span.SequenceEqual(Format.Content(known).Span))
         {
             foreach (var type in _types)
             {

@@ -4,7 +4,7 @@ using RuleEngineNats.ChangeCapture.Formats;
 
 namespace RuleEngineNats.ChangeCapture.Outputs;
 
-/// <summary>Standard output, or a file that is appended to: one event a line.</summary>
+/// <summary>Standard output, or a file that is appended to: one event a line, or as the format has it.</summary>
 internal sealed class LineOutput : ChangeOutput
 {
     private const int StandardOutputDescriptor = 1;
@@ -39,10 +39,10 @@ internal sealed class LineOutput : ChangeOutput
         try
         {
             var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
-            CutIncompleteLine(file);
+            CutIncomplete(file, format.Framing);
             return new(file, path, onDisk: true, format);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             throw new CaptureException($"{option}: {path} cannot be written: {exception.Message}", exception);
         }
@@ -53,8 +53,7 @@ internal sealed class LineOutput : ChangeOutput
     public override ValueTask WriteAsync(OutgoingEvent outgoing, CancellationToken cancellationToken)
     {
         Interlocked.Exchange(ref _taken, outgoing.Ordinal);
-        _buffer.Write(outgoing.Body);
-        _buffer.Write("\n"u8);
+        Format.Framing.Write(_buffer, outgoing.Body);
         return _buffer.WrittenCount >= FlushAt ? FlushAsync(cancellationToken) : ValueTask.CompletedTask;
     }
 
@@ -115,25 +114,10 @@ internal sealed class LineOutput : ChangeOutput
         _syncing.Dispose();
     }
 
-    // A crash may have left a part of a line. Its event was not confirmed, and comes again.
-    private static void CutIncompleteLine(FileStream file)
+    // A crash may have left a part of an event. It was not confirmed, and comes again.
+    private static void CutIncomplete(FileStream file, Framing framing)
     {
-        Span<byte> part = stackalloc byte[4096];
-        var end = file.Length;
-        while (end > 0)
-        {
-            var start = Math.Max(0, end - part.Length);
-            var read = part[..RandomAccess.Read(file.SafeFileHandle, part[..(int)(end - start)], start)];
-            if (read.LastIndexOf((byte)'\n') is >= 0 and var newLine)
-            {
-                end = start + newLine + 1;
-                break;
-            }
-
-            end = start;
-        }
-
-        file.SetLength(end);
+        file.SetLength(framing.WholeBytes(file));
         file.Seek(0, SeekOrigin.End);
     }
 }

@@ -22,6 +22,7 @@ internal sealed partial class CaptureAttempt(
         if (_behind is { } behind)
         {
             _wal.MovedTo((ulong)await source.PassBacklogAsync(behind, stopping));
+            pipeline.Drop();
             _behind = null;
         }
 

@@ -153,6 +153,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     private async Task DrainAsync()
     {
         using var limit = new CancellationTokenSource(_options.ShutdownTimeout, _time);
+        _pipeline.Drop();
         try
         {
             await _pipeline.FlushAsync(limit.Token);

@@ -21,7 +21,7 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
     public long FirstUnsettled => outputs.Min(output => output.FirstUnsettled);
 
     /// <summary>The last event that was written, or that the outputs had before this process; null where there is none.</summary>
-    public EventPosition? LastPosition => LastOrdinal > 0 ? _written : outputs.Min(output => output.Held);
+    public EventPosition? LastPosition => LastOrdinal > 0 ? _written : outputs.Min(output => output.Held?.Position);
 
     /// <summary>Whether the event at a position was written already.</summary>
     public bool IsWritten(EventPosition position) => LastOrdinal > 0 && position <= _written;
@@ -42,11 +42,12 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         var (described, subject) = (change.Described, subjects.Of(change.Message));
         var messageId = change.Position.MessageId(slot, described);
         var replacement = replaces && _bodies.Any(body => body?.Length > OversizedEvent.LeastBytes) ? OversizedEvent.Of(change) : null;
+        var role = change.Message switch { WalMessage.Begin => EventRole.Begin, WalMessage.Commit => EventRole.Commit, _ => EventRole.Change };
         foreach (var output in outputs)
         {
             if (_bodies[Array.IndexOf(_formats, output.Format)] is { } body)
             {
-                await output.WriteAsync(new(LastOrdinal, change.Position, described, subject, messageId, body) { Replacement = replacement }, cancellationToken);
+                await output.WriteAsync(new(LastOrdinal, change.Position, described, subject, messageId, body) { Replacement = replacement, Transaction = change.Transaction, Role = role }, cancellationToken);
             }
         }
 
@@ -65,6 +66,15 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         foreach (var output in outputs)
         {
             await output.FlushAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Gives up what waits for the end of its transaction.</summary>
+    public void Drop()
+    {
+        foreach (var output in outputs)
+        {
+            output.Drop();
         }
     }
 

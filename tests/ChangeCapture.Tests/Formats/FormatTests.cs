@@ -119,6 +119,19 @@ public sealed class FormatTests
         Assert.Null(new DebeziumFormat(Plain, "shop", "postgres", TimeProvider.System).Format(Event(new WalMessage.Begin(1, 1, 1))));
     }
 
+    [Fact]
+    public void Cloud_events_have_their_attributes_and_the_event_as_data()
+    {
+        var format = new CloudEventsFormat(Plain, "my shop", "slot");
+        Assert.Equal(
+            """{"specversion":"1.0","id":"slot:0/200:1","source":"/postgres/my%20shop/slot","type":"com.postgresql.row.delete.v1","subject":"public.users","time":"2000-01-01T00:00:00.001000Z","datacontenttype":"application/json","data":{"Delete":{"relation_id":16384,"schema":"public","table":"users","old_tuple":{"id":"1"}}}}""",
+            Format(format, WalBytes.Of('D').Int32(16384).Row('K', "1", null)));
+        Assert.Equal(
+            """{"specversion":"1.0","id":"slot:0/200:1","source":"/postgres/my%20shop/slot","type":"com.postgresql.transaction.begin.v1","time":"2000-01-01T00:00:00.001000Z","datacontenttype":"application/json","data":{"Begin":{"lsn":"0/200","timestamp":1000,"xid":7}}}""",
+            Encoding.UTF8.GetString(format.Format(Event(new WalMessage.Begin(512, 1000, 7)))));
+        Assert.Equal("{}", Encoding.UTF8.GetString(format.Content("""{"id":"a","data":{}}"""u8.ToArray()).Span));
+    }
+
     private static string Format(EventFormat format, WalBytes bytes, CaptureOptions? options = null)
     {
         var decoder = new WalDecoder(new CaptureFilter(options ?? new()).Apply);
