@@ -97,31 +97,40 @@ internal sealed class CaptureHarness : IAsyncDisposable
     public async Task<List<StoredEvent>> ReadStreamAsync()
     {
         var events = new List<StoredEvent>();
-        var state = (await JetStream.GetStreamAsync(Stream)).Info.State;
-        if (state.Messages == 0)
+        await foreach (var stored in StreamAsync())
         {
-            return events;
-        }
-
-        var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
-        await foreach (var message in consumer.ConsumeAsync<string>())
-        {
-            events.Add(new(message.Subject, message.Data!, message.Headers!["Nats-Msg-Id"].ToString()));
-            if (message.Metadata!.Value.Sequence.Stream >= state.LastSeq)
-            {
-                break;
-            }
+            events.Add(stored);
         }
 
         return events;
     }
 
+    /// <summary>The same, one by one.</summary>
+    public async IAsyncEnumerable<StoredEvent> StreamAsync()
+    {
+        var state = (await JetStream.GetStreamAsync(Stream)).Info.State;
+        if (state.Messages == 0)
+        {
+            yield break;
+        }
+
+        var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
+        await foreach (var message in consumer.ConsumeAsync<string>())
+        {
+            yield return new(message.Subject, message.Data!, message.Headers!["Nats-Msg-Id"].ToString());
+            if (message.Metadata!.Value.Sequence.Stream >= state.LastSeq)
+            {
+                break;
+            }
+        }
+    }
+
     /// <summary>Waits until the slot is confirmed past everything that is committed now.</summary>
-    public async Task ConfirmedAsync(ToolProcess tool)
+    public async Task ConfirmedAsync(ToolProcess tool, TimeSpan? deadline = null)
     {
         var now = await ScalarAsync<NpgsqlTypes.NpgsqlLogSequenceNumber>("SELECT pg_current_wal_lsn()");
         await tool.WaitAsync(
-            async () => await ScalarAsync<bool>($"SELECT confirmed_flush_lsn >= '{now}' FROM pg_replication_slots WHERE slot_name = '{Slot}'"), "the slot is confirmed");
+            async () => await ScalarAsync<bool>($"SELECT confirmed_flush_lsn >= '{now}' FROM pg_replication_slots WHERE slot_name = '{Slot}'"), "the slot is confirmed", deadline);
     }
 
     public async ValueTask DisposeAsync()

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Npgsql;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
@@ -38,9 +37,6 @@ public sealed class LargeTransactionTests
         var stored = await harness.ReadStreamAsync();
         Assert.Equal([0, 300001, .. Enumerable.Range(1, 100000), 500001], Rows.Ids(stored));
         Assert.Equal(tool.Lines(), stored.Select(message => message.Body));
-        Assert.InRange(PeakMegabytes(tool.Id), 1, 256);
+        Assert.InRange(tool.PeakMegabytes(), 1, 256);
     }
-
-    private static long PeakMegabytes(int process)
-        => long.Parse(File.ReadLines($"/proc/{process}/status").Single(line => line.StartsWith("VmHWM", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / 1024;
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
@@ -20,6 +21,10 @@ internal sealed class ToolProcess(string output, string[] arguments) : IAsyncDis
     /// <summary>The lines of its standard output.</summary>
     public string[] Lines() => File.Exists(output) ? File.ReadAllText(output).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [];
 
+    /// <summary>The most memory that it had at once so far (VmHWM).</summary>
+    public long PeakMegabytes()
+        => long.Parse(File.ReadLines($"/proc/{Id}/status").Single(line => line.StartsWith("VmHWM", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / 1024;
+
     public Task KillAsync() => _process.KillAsync();
 
     public Task<int> TerminateAsync() => _process.TerminateAsync();
@@ -35,11 +40,11 @@ internal sealed class ToolProcess(string output, string[] arguments) : IAsyncDis
 
     public Task HasLinesAsync(int count) => WaitAsync(() => Task.FromResult(Lines().Length >= count), $"the tool wrote {count} lines");
 
-    public async Task WaitAsync(Func<Task<bool>> condition, string what)
+    public async Task WaitAsync(Func<Task<bool>> condition, string what, TimeSpan? deadline = null)
     {
         try
         {
-            await Wait.UntilAsync(condition, what);
+            await Wait.UntilAsync(condition, what, deadline);
         }
         catch (TimeoutException e)
         {
