@@ -117,7 +117,7 @@ internal sealed class CaptureHarness : IAsyncDisposable
         var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
         await foreach (var message in consumer.ConsumeAsync<string>())
         {
-            yield return new(message.Subject, message.Data!, message.Headers!["Nats-Msg-Id"].ToString());
+            yield return new(message.Subject, message.Data!, message.Headers?["Nats-Msg-Id"].ToString() ?? "");
             if (message.Metadata!.Value.Sequence.Stream >= state.LastSeq)
             {
                 break;
@@ -133,6 +133,22 @@ internal sealed class CaptureHarness : IAsyncDisposable
             async () => await ScalarAsync<bool>($"SELECT confirmed_flush_lsn >= '{now}' FROM pg_replication_slots WHERE slot_name = '{Slot}'"), "the slot is confirmed", deadline);
     }
 
+    /// <summary>Copies the slot as it is, or puts the copy back: as if nothing since had been confirmed. Nobody may capture.</summary>
+    public async Task CopySlotAsync(bool back = false)
+    {
+        // The copy waits for a record of the running transactions, which is written now and then; a checkpoint writes one.
+        await ExecuteAsync("CHECKPOINT");
+        var (from, to) = back ? ($"{Slot}_copy", Slot) : (Slot, $"{Slot}_copy");
+        await Wait.UntilAsync(
+            async () =>
+            {
+                await ExecuteAsync($"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{to}'");
+                await ExecuteAsync($"SELECT pg_copy_logical_replication_slot('{from}', '{to}')");
+                return true;
+            },
+            "the slot is free");
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var tool in _tools)
@@ -145,8 +161,8 @@ internal sealed class CaptureHarness : IAsyncDisposable
         await Wait.UntilAsync(
             async () =>
             {
-                await ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{Slot}' AND active");
-                await ExecuteAsync($"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{Slot}'");
+                await ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name IN ('{Slot}', '{Slot}_copy') AND active");
+                await ExecuteAsync($"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name IN ('{Slot}', '{Slot}_copy')");
                 return true;
             },
             "the slot is dropped");

@@ -11,9 +11,11 @@ namespace RuleEngineNats.ChangeCapture.Outputs;
 /// <summary>One NATS server or cluster: connecting, the stream, and what it holds already.</summary>
 internal sealed partial class JetStreamConnection : IAsyncDisposable
 {
-    // How far to look back in a stream that others publish to as well.
-    private const int MostLookedAt = 256;
-    private const int MessageNotFound = 10037;
+    // How far to look back at first in a stream that others publish to as well; then farther and farther.
+    private const ulong FirstLookBack = 1024;
+    private const int LookBackGrowth = 16;
+    private const int MostAtOnce = 1000;
+    private const int NotFound = 404;
 
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
@@ -59,11 +61,8 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     public AckInbox Acks { get; }
 
     /// <summary>Connects, and makes the stream where it is missing, for as long as it takes.</summary>
-    /// <returns>
-    /// The last event of this slot and source that the stream holds. Events are stored in their order and without gaps, so everything up to it is there,
-    /// also what the duplicate window has forgotten.
-    /// </returns>
-    public async Task<EventPosition?> OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
+    /// <returns>As <see cref="FindLastIdAsync"/>.</returns>
+    public async Task<string?> OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         var subscribed = false;
         for (var failures = 1; ; failures++)
@@ -78,7 +77,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
                 }
 
                 await EnsureStreamAsync(cancellationToken);
-                return await FindLastAsync(source, cancellationToken);
+                return await FindLastIdAsync(source, cancellationToken);
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
@@ -106,7 +105,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
                 StreamDiffers(definition.Name, difference);
             }
         }
-        catch (NatsJSApiException exception) when (exception.Error.Code == 404)
+        catch (NatsJSApiException exception) when (exception.Error.Code == NotFound)
         {
             // A row may be as large as the server's max_payload: no limit of the stream's besides.
             _stream = await context.CreateStreamAsync(StreamShape.Of(definition) with { MaxMsgSize = -1 }, cancellationToken);
@@ -114,18 +113,29 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         }
     }
 
-    /// <summary>The body of the last message of a subject; null where there is none, or no answer.</summary>
-    public async Task<byte[]?> FindLastBodyAsync(string subject, CancellationToken cancellationToken)
+    /// <summary>
+    /// The id of the last event of this slot and source that the stream holds; null where it holds none. Events are stored in their order and without gaps,
+    /// so everything up to it is there, also what the duplicate window has forgotten.
+    /// </summary>
+    public async Task<string?> FindLastIdAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
-        try
+        if (await FindLastMessageAsync(cancellationToken) is not { } last)
         {
-            return (await GetAsync(new() { LastBySubj = subject }, cancellationToken))?.Data.ToArray();
-        }
-        catch (Exception) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Then it is described once more than needed.
             return null;
         }
+
+        var found = OwnId(StoredHeaders.Find(last.Hdrs, EventHeaders.CaptureSource), StoredHeaders.Find(last.Hdrs, EventHeaders.MessageId), source);
+        for (var range = FirstLookBack; found is null; range *= LookBackGrowth)
+        {
+            var first = last.Seq > range ? last.Seq - range : 1;
+            found = await ReadLastIdAsync(source, first, last.Seq, cancellationToken);
+            if (first == 1)
+            {
+                break;
+            }
+        }
+
+        return found;
     }
 
     public async ValueTask DisposeAsync()
@@ -134,34 +144,46 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         await Connection.DisposeAsync();
     }
 
-    private async Task<EventPosition?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
-    {
-        var found = await GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken);
-        for (var looked = 1; found is { } message && looked <= MostLookedAt; looked++)
-        {
-            if (StoredHeaders.Find(message.Hdrs, EventHeaders.CaptureSource) == source.ToString()
-                && EventPosition.Parse(StoredHeaders.Find(message.Hdrs, EventHeaders.MessageId) ?? "", _options.Slot) is { } position)
-            {
-                return position;
-            }
-
-            found = message.Seq <= 1 ? null : await GetAsync(new() { Seq = message.Seq - 1 }, cancellationToken);
-        }
-
-        return null;
-    }
-
-    private async Task<StoredMessage?> GetAsync(StreamMsgGetRequest request, CancellationToken cancellationToken)
+    private async Task<StoredMessage?> FindLastMessageAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return (await _stream!.GetAsync(request, cancellationToken)).Message;
+            return (await _stream!.GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken)).Message;
         }
-        catch (NatsJSApiException exception) when (exception.Error.ErrCode == MessageNotFound)
+        catch (NatsJSApiException exception) when (exception.Error.Code == NotFound)
         {
+            // No such message, or no stream any more.
             return null;
         }
     }
+
+    // Others publish to the stream too, and parts of it may be deleted: the headers of a range are read.
+    private async Task<string?> ReadLastIdAsync(SourceIdentity source, ulong first, ulong last, CancellationToken cancellationToken)
+    {
+        var consumer = await new NatsJSContext(Connection).CreateOrderedConsumerAsync(
+            _options.NatsStream,
+            new() { FilterSubjects = [$"{_options.SubjectPrefix}.>"], DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence, OptStartSeq = first, HeadersOnly = true },
+            cancellationToken);
+        string? found = null;
+        for (var (reached, any) = (0UL, true); any && reached < last;)
+        {
+            any = false;
+            await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new() { MaxMsgs = MostAtOnce }, cancellationToken: cancellationToken))
+            {
+                any = true;
+                reached = message.Metadata!.Value.Sequence.Stream;
+                found = OwnId(Header(message, EventHeaders.CaptureSource), Header(message, EventHeaders.MessageId), source) ?? found;
+            }
+        }
+
+        return found;
+
+        static string? Header(INatsJSMsg<byte[]> message, string name)
+            => message.Headers is { } headers && headers.TryGetValue(name, out var values) ? values.ToString() : null;
+    }
+
+    private string? OwnId(string? captureSource, string? id, SourceIdentity source)
+        => captureSource == source.ToString() && EventPosition.Parse(id ?? "", _options.Slot) is not null ? id : null;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Server} is not ready: {Reason}")]
     private partial void NotReady(string server, string reason);
