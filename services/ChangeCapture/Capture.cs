@@ -27,6 +27,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
             throw new CaptureException(string.Join(Environment.NewLine, problems));
         }
 
+        TransactionSpool.Check(options.SpoolDirectory);
         var filter = new CaptureFilter(options);
         var source = new CaptureSource(options, filter, loggers.CreateLogger<CaptureSource>());
         var outputs = new List<ChangeOutput>();
@@ -81,6 +82,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
         var (opened, failures) = (false, 0);
         while (!stopping.IsCancellationRequested)
         {
+            var began = time.GetTimestamp();
             try
             {
                 var start = await source.PrepareAsync(stopping);
@@ -95,7 +97,6 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
                 await using var session = new CaptureSession(options, connection, pipeline, new(filter, pipeline, wal, options.SpoolDirectory), wal, time);
                 Capturing(options.Slot);
-                failures = 0;
                 await session.RunAsync(start, Task.WhenAny(outputs.Select(output => output.Completion)).Unwrap(), stopping);
             }
             catch (PostgresException exception) when (source.IsFinal(exception))
@@ -109,8 +110,17 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
             // The driver dereferences null when its session ends between two of its own steps; a defect of ours ends the capture.
             catch (Exception exception) when (exception is NpgsqlException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException or NullReferenceException { Source: "Npgsql" })
             {
-                failures++;
-                Interrupted(exception.Message);
+                // One that fails as soon as it begins, each time, is begun less and less often.
+                failures = time.GetElapsedTime(began) > options.RetryMaximum ? 1 : failures + 1;
+                if (exception is SpoolException)
+                {
+                    NoRoom(exception.Message);
+                }
+                else
+                {
+                    Interrupted(exception.Message);
+                }
+
                 await Task.Delay(options.PauseAfter(failures), time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -123,6 +133,9 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "PostgreSQL is not ready: {Reason}; trying again")]
     private partial void Interrupted(string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Reason}; nothing is lost, trying again")]
+    private partial void NoRoom(string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "capture from slot {Slot} ended after {Events} events")]
     private partial void Ended(string slot, long events);

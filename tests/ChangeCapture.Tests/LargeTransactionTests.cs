@@ -1,4 +1,5 @@
 using Npgsql;
+using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
 
@@ -59,6 +60,32 @@ public sealed class LargeTransactionTests
         Assert.Equal([10001, 10002], Rows.Ids(stored));
         Assert.All(stored.Where(message => message.Subject == "postgres.public.t.insert"), message => Assert.Contains("\"extra\":\"new\"", message.Body, StringComparison.Ordinal));
         Assert.Single(stored, message => message.Subject == "postgres.public.t.relation");
+    }
+
+    [Fact]
+    public async Task A_spool_without_room_is_named_and_tried_again_until_there_is_some()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        await harness.ExecuteAsync($"ALTER DATABASE {new NpgsqlConnectionStringBuilder(harness.ConnectionString).Database} SET logical_decoding_work_mem = '64kB'");
+        var tool = await harness.CaptureToNatsAsync("--target", "nats", "--spool-directory", harness.Folder);
+        await LimitFilesAsync(tool, "100000");
+        await harness.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(1, 5000) g");
+        await harness.ExecuteAsync("INSERT INTO t VALUES (5001)");
+        await tool.SaysAsync($"SpoolDirectory (--spool-directory): {harness.Folder} does not take a transaction that has not committed yet: ", times: 2);
+        Assert.DoesNotContain("PostgreSQL is not ready", tool.Log, StringComparison.Ordinal);
+        Assert.Equal(0, await harness.StoredAsync());
+
+        await LimitFilesAsync(tool, "unlimited");
+        await harness.ConfirmedAsync(tool);
+        Assert.Equal(Enumerable.Range(1, 5001), Rows.Ids(await harness.ReadStreamAsync()));
+        Assert.DoesNotContain(Directory.GetFiles($"/proc/{tool.Id}/fd"), file => new FileInfo(file).LinkTarget?.Contains(".spool", StringComparison.Ordinal) == true);
+    }
+
+    private static async Task LimitFilesAsync(ToolProcess tool, string bytes)
+    {
+        await using var limit = ChildProcess.Start("prlimit", [$"--pid={tool.Id}", $"--fsize={bytes}:unlimited"]);
+        await limit.ExitedAsync();
+        Assert.True(limit.ExitCode == 0, limit.Output);
     }
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql)

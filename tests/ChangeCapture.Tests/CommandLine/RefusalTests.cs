@@ -68,6 +68,7 @@ public sealed class RefusalTests
         await EndsAsync("--table: no published table is public.usres; published: public.users", "-p", "pub", "--table", "public.usres", "--create-slot");
         await EndsAsync("--hash-column: no column is public.users.nmae; public.users has id, name", "-p", "pub", "--hash-column", "public.users.nmae", "--create-slot");
         await EndsAsync("--file: /nonexistent/x cannot be written", "-p", "pub", "--file", "/nonexistent/x", "--create-slot");
+        await EndsAsync("--spool-directory: /nonexistent cannot be written", "-p", "pub", "--spool-directory", "/nonexistent", "--create-slot");
         Assert.False(await harness.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{harness.Slot}')"));
         await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
         await EndsAsync("--start-lsn: 0/1 lies before", "-p", "pub", "--start-lsn", "0/1");
