@@ -30,6 +30,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
             throw new CaptureException(string.Join(Environment.NewLine, problems));
         }
 
+        TransactionSpool.Check(options.SpoolDirectory);
         var filter = new CaptureFilter(options);
         var source = new CaptureSource(options, filter, new(options, time, loggers.CreateLogger<MoveSlot>()), loggers.CreateLogger<CaptureSource>());
         await using var outputs = new CaptureOutputs(options, Status, loggers, time);
@@ -57,9 +58,10 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
         var attempt = new CaptureAttempt(options, source, filter, pipeline, outputs, Status, loggers, time);
         for (var failures = 0; !stopping.IsCancellationRequested;)
         {
+            var began = time.GetTimestamp();
             try
             {
-                await attempt.RunAsync(() => failures = 0, stopping);
+                await attempt.RunAsync(stopping);
             }
             catch (PostgresException exception) when (source.IsFinal(exception))
             {
@@ -72,9 +74,18 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
             // The driver dereferences null when its session ends between two of its own steps; a defect of ours ends the capture.
             catch (Exception exception) when (exception is NpgsqlException or SlotStuckException or IOException or InvalidOperationException or OperationCanceledException or TimeoutException or System.Net.Sockets.SocketException or NullReferenceException { Source: "Npgsql" })
             {
-                failures++;
+                // One that fails as soon as it begins, each time, is begun less and less often.
+                failures = time.GetElapsedTime(began) > options.RetryMaximum ? 1 : failures + 1;
                 Status.Is(CaptureState.Interrupted, exception.Message);
-                Interrupted(exception.Message);
+                if (exception is SpoolException)
+                {
+                    NoRoom(exception.Message);
+                }
+                else
+                {
+                    Interrupted(exception.Message);
+                }
+
                 await Task.Delay(options.PauseAfter(failures), time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -84,6 +95,9 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "PostgreSQL is not ready: {Reason}; trying again")]
     private partial void Interrupted(string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Reason}; nothing is lost, trying again")]
+    private partial void NoRoom(string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "capture from slot {Slot} ended after {Events} events")]
     private partial void Ended(string slot, long events);

@@ -106,31 +106,56 @@ internal sealed class CaptureHarness : IAsyncDisposable
     public async Task<List<StoredEvent>> ReadStreamAsync()
     {
         var events = new List<StoredEvent>();
-        var state = (await JetStream.GetStreamAsync(Stream)).Info.State;
-        if (state.Messages == 0)
+        await foreach (var stored in StreamAsync())
         {
-            return events;
-        }
-
-        var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
-        await foreach (var message in consumer.ConsumeAsync<byte[]>())
-        {
-            events.Add(new(message.Subject, message.Data!, message.Headers!));
-            if (message.Metadata!.Value.Sequence.Stream >= state.LastSeq)
-            {
-                break;
-            }
+            events.Add(stored);
         }
 
         return events;
     }
 
+    /// <summary>The same, one by one.</summary>
+    public async IAsyncEnumerable<StoredEvent> StreamAsync()
+    {
+        var state = (await JetStream.GetStreamAsync(Stream)).Info.State;
+        if (state.Messages == 0)
+        {
+            yield break;
+        }
+
+        var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
+        await foreach (var message in consumer.ConsumeAsync<byte[]>())
+        {
+            yield return new(message.Subject, message.Data!, message.Headers ?? []);
+            if (message.Metadata!.Value.Sequence.Stream >= state.LastSeq)
+            {
+                break;
+            }
+        }
+    }
+
     /// <summary>Waits until the slot is confirmed past everything that is committed now.</summary>
-    public async Task ConfirmedAsync(ToolProcess tool)
+    public async Task ConfirmedAsync(ToolProcess tool, TimeSpan? deadline = null)
     {
         var now = await ScalarAsync<NpgsqlTypes.NpgsqlLogSequenceNumber>("SELECT pg_current_wal_lsn()");
         await tool.WaitAsync(
-            async () => await ScalarAsync<bool>($"SELECT confirmed_flush_lsn >= '{now}' FROM pg_replication_slots WHERE slot_name = '{Slot}'"), "the slot is confirmed");
+            async () => await ScalarAsync<bool>($"SELECT confirmed_flush_lsn >= '{now}' FROM pg_replication_slots WHERE slot_name = '{Slot}'"), "the slot is confirmed", deadline);
+    }
+
+    /// <summary>Copies the slot as it is, or puts the copy back: as if nothing since had been confirmed. Nobody may capture.</summary>
+    public async Task CopySlotAsync(bool back = false)
+    {
+        // The copy waits for a record of the running transactions, which is written now and then; a checkpoint writes one.
+        await ExecuteAsync("CHECKPOINT");
+        var (from, to) = back ? ($"{Slot}_copy", Slot) : (Slot, $"{Slot}_copy");
+        await Wait.UntilAsync(
+            async () =>
+            {
+                await ExecuteAsync($"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{to}'");
+                await ExecuteAsync($"SELECT pg_copy_logical_replication_slot('{from}', '{to}')");
+                return true;
+            },
+            "the slot is free");
     }
 
     public async ValueTask DisposeAsync()
@@ -145,8 +170,8 @@ internal sealed class CaptureHarness : IAsyncDisposable
         await Wait.UntilAsync(
             async () =>
             {
-                await ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{Slot}' AND active");
-                await ExecuteAsync($"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{Slot}'");
+                await ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name IN ('{Slot}', '{Slot}_copy') AND active");
+                await ExecuteAsync($"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name IN ('{Slot}', '{Slot}_copy')");
                 return true;
             },
             "the slot is dropped");
@@ -163,7 +188,7 @@ internal sealed class CaptureHarness : IAsyncDisposable
 /// <summary>A message of the stream.</summary>
 internal sealed record StoredEvent(string Subject, byte[] Bytes, NatsHeaders Headers)
 {
-    public string Id => Headers["Nats-Msg-Id"].ToString();
+    public string Id => Headers.TryGetValue("Nats-Msg-Id", out var id) ? id.ToString() : "";
 
     public string Body { get; } = System.Text.Encoding.UTF8.GetString(Bytes);
 }

@@ -52,38 +52,6 @@ public sealed class OutputTests
     }
 
     [Fact]
-    public async Task A_restart_goes_on_where_the_stream_ends_also_when_it_has_forgotten_the_ids()
-    {
-        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
-        await harness.JetStream.CreateStreamAsync(new(CaptureHarness.Stream, ["postgres.>"]) { DuplicateWindow = TimeSpan.FromMilliseconds(100) });
-        var tool = await harness.CaptureToNatsAsync();
-        await harness.ExecuteAsync("INSERT INTO t VALUES (1)");
-        await tool.WaitAsync(async () => await harness.StoredAsync() == 4, "the row is stored");
-        await tool.KillAsync();
-
-        // As if it had been killed before it could confirm anything: the whole slot comes again.
-        await harness.ExecuteAsync("INSERT INTO t VALUES (2)");
-        var copy = $"{harness.Slot}_copy";
-        await Wait.UntilAsync(
-            async () =>
-            {
-                await harness.ExecuteAsync($"SELECT pg_copy_logical_replication_slot('{harness.Slot}', '{copy}')");
-                return true;
-            },
-            "the slot is free");
-        tool = await harness.CaptureToNatsAsync();
-        await harness.ConfirmedAsync(tool);
-        await tool.TerminateAsync();
-        await harness.ExecuteAsync($"SELECT pg_drop_replication_slot('{harness.Slot}'); SELECT pg_copy_logical_replication_slot('{copy}', '{harness.Slot}'); SELECT pg_drop_replication_slot('{copy}')");
-        await harness.ExecuteAsync("INSERT INTO t VALUES (3)");
-        tool = await harness.CaptureToNatsAsync();
-        await tool.SaysAsync("going on behind it");
-        await harness.ConfirmedAsync(tool);
-        var stored = await harness.ReadStreamAsync();
-        Assert.Equal([1, 2, 3], Rows.Ids(stored));
-    }
-
-    [Fact]
     public async Task A_stop_while_nats_hangs_ends_in_time_and_loses_nothing()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);

@@ -54,4 +54,20 @@ public sealed class RestartTests
         var stored = await rows.AssertAllStoredOnceAsync(tool);
         Assert.Equal(tool.Lines(), stored.Select(message => message.Body));
     }
+
+    [Fact]
+    public async Task A_table_that_was_renamed_is_described_anew_also_after_a_restart()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        var tool = await harness.CaptureToNatsAsync();
+        await harness.ExecuteAsync("INSERT INTO t VALUES (1); ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (2)");
+        await harness.ConfirmedAsync(tool);
+        await tool.KillAsync();
+        await harness.ExecuteAsync("ALTER TABLE u RENAME TO t; INSERT INTO t VALUES (3)");
+        tool = await harness.CaptureToNatsAsync();
+        await harness.ConfirmedAsync(tool);
+
+        var kinds = (await harness.ReadStreamAsync()).Select(message => message.Subject["postgres.".Length..]).Where(subject => subject.StartsWith("public.", StringComparison.Ordinal));
+        Assert.Equal(["public.t.relation", "public.t.insert", "public.u.relation", "public.u.insert", "public.t.relation", "public.t.insert"], kinds);
+    }
 }

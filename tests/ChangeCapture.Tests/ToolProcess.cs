@@ -1,3 +1,4 @@
+using System.Globalization;
 using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
@@ -5,8 +6,9 @@ namespace RuleEngineNats.ChangeCapture.Tests;
 /// <summary>The tool as users run it; its standard output goes to a file, apart from the log.</summary>
 internal sealed class ToolProcess(string output, string[] arguments, IReadOnlyDictionary<string, string?>? environment = null) : IAsyncDisposable
 {
+    // A file that reaches a limit is to be an error of the write, as a full disk is, and not the end of the process.
     private readonly ChildProcess _process = ChildProcess.Start(
-        "bash", ["-c", "exec dotnet \"${@:2}\" >>\"$1\"", "tool", output, Assembly, .. arguments], environment);
+        "bash", ["-c", "trap '' XFSZ; exec dotnet \"${@:2}\" >>\"$1\"", "tool", output, Assembly, .. arguments], environment);
 
     public static string Assembly { get; } = Path.Combine(AppContext.BaseDirectory, "pgoutput-stream.dll");
 
@@ -19,6 +21,10 @@ internal sealed class ToolProcess(string output, string[] arguments, IReadOnlyDi
 
     /// <summary>The lines of its standard output.</summary>
     public string[] Lines() => File.Exists(output) ? File.ReadAllText(output).Split('\n', StringSplitOptions.RemoveEmptyEntries) : [];
+
+    /// <summary>The most memory that it had at once so far (VmHWM).</summary>
+    public long PeakMegabytes()
+        => long.Parse(File.ReadLines($"/proc/{Id}/status").Single(line => line.StartsWith("VmHWM", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / 1024;
 
     public Task KillAsync() => _process.KillAsync();
 
@@ -35,11 +41,11 @@ internal sealed class ToolProcess(string output, string[] arguments, IReadOnlyDi
 
     public Task HasLinesAsync(int count) => WaitAsync(() => Task.FromResult(Lines().Length >= count), $"the tool wrote {count} lines");
 
-    public async Task WaitAsync(Func<Task<bool>> condition, string what)
+    public async Task WaitAsync(Func<Task<bool>> condition, string what, TimeSpan? deadline = null)
     {
         try
         {
-            await Wait.UntilAsync(condition, what);
+            await Wait.UntilAsync(condition, what, deadline);
         }
         catch (TimeoutException e)
         {

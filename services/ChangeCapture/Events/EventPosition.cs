@@ -12,6 +12,9 @@ internal readonly record struct EventPosition(ulong CommitLsn, long Index) : ICo
     /// <summary>Index of a logical message outside of transactions: it ends where the record of a commit may begin.</summary>
     public const long BeforeTransaction = -1;
 
+    /// <summary>The position of what comes next in the same transaction.</summary>
+    public EventPosition Next => this with { Index = Index + 1 };
+
     public int CompareTo(EventPosition other)
         => CommitLsn == other.CommitLsn ? Index.CompareTo(other.Index) : CommitLsn.CompareTo(other.CommitLsn);
 

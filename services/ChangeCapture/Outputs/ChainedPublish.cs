@@ -77,4 +77,7 @@ internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions 
 internal readonly record struct PublishAttempt(PublishOutcome Outcome, bool Interleaved)
 {
     public bool IsStored => Outcome is PublishOutcome.Stored or PublishOutcome.Duplicate;
+
+    /// <summary>Whether it may be stored or not.</summary>
+    public bool IsUnknown => Outcome is PublishOutcome.Unavailable { Reason: UnavailableReason.Timeout or UnavailableReason.Disconnected };
 }

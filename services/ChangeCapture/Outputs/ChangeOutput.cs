@@ -69,8 +69,9 @@ internal enum EventRole
 }
 
 /// <summary>An event that an output has from an earlier run, and with it all before it.</summary>
+/// <param name="Id">Its Nats-Msg-Id.</param>
 /// <param name="Part">The number of a part of a transaction; 0 for another event.</param>
-internal sealed record HeldEvent(EventPosition Position, int Part);
+internal sealed record HeldEvent(string Id, EventPosition Position, int Part);
 
 /// <summary>Which PostgreSQL events come from: positions of two sources do not compare.</summary>
 internal sealed record SourceIdentity(string SystemIdentifier, uint Timeline)

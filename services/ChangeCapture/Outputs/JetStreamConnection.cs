@@ -12,9 +12,11 @@ namespace RuleEngineNats.ChangeCapture.Outputs;
 /// <summary>One NATS server or cluster: connecting, the stream, and what it holds already.</summary>
 internal sealed partial class JetStreamConnection : IAsyncDisposable
 {
-    // How far to look back in a stream that others publish to as well.
-    private const int MostLookedAt = 256;
-    private const int MessageNotFound = 10037;
+    // How far to look back at first in a stream that others publish to as well; then farther and farther.
+    private const ulong FirstLookBack = 1024;
+    private const int LookBackGrowth = 16;
+    private const int MostAtOnce = 1000;
+    private const int NotFound = 404;
 
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
@@ -63,10 +65,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     public int Limit => Math.Min(Connection.ServerInfo?.MaxPayload ?? int.MaxValue, _stream is { Info.Config.MaxMsgSize: > 0 and var size } ? size : int.MaxValue);
 
     /// <summary>Connects, and makes the stream where it is missing, for as long as it takes.</summary>
-    /// <returns>
-    /// The last event of this slot and source that the stream holds. Events are stored in their order and without gaps, so everything up to it is there,
-    /// also what the duplicate window has forgotten.
-    /// </returns>
+    /// <returns>As <see cref="FindLastAsync"/>.</returns>
     public async Task<HeldEvent?> OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         var subscribed = false;
@@ -112,7 +111,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
                 StreamDiffers(definition.Name, difference);
             }
         }
-        catch (NatsJSApiException exception) when (exception.Error.Code == 404)
+        catch (NatsJSApiException exception) when (exception.Error.Code == NotFound)
         {
             // A row may be as large as the server's max_payload: no limit of the stream's besides.
             _stream = await context.CreateStreamAsync(StreamShape.Of(definition) with { MaxMsgSize = -1 }, cancellationToken);
@@ -135,18 +134,29 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         return Limit;
     }
 
-    /// <summary>The body of the last message of a subject; null where there is none, or no answer.</summary>
-    public async Task<byte[]?> FindLastBodyAsync(string subject, CancellationToken cancellationToken)
+    /// <summary>
+    /// The last event of this slot and source that the stream holds; null where it holds none. Events are stored in their order and without gaps,
+    /// so everything up to it is there, also what the duplicate window has forgotten.
+    /// </summary>
+    public async Task<HeldEvent?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
-        try
+        if (await FindLastMessageAsync(cancellationToken) is not { } last)
         {
-            return (await GetAsync(new() { LastBySubj = subject }, cancellationToken))?.Data.ToArray();
-        }
-        catch (Exception) when (!cancellationToken.IsCancellationRequested)
-        {
-            // Then it is described once more than needed.
             return null;
         }
+
+        var found = Own(name => StoredHeaders.Find(last.Hdrs, name), source);
+        for (var range = FirstLookBack; found is null; range *= LookBackGrowth)
+        {
+            var first = last.Seq > range ? last.Seq - range : 1;
+            found = await ReadLastAsync(source, first, last.Seq, cancellationToken);
+            if (first == 1)
+            {
+                break;
+            }
+        }
+
+        return found;
     }
 
     public async ValueTask DisposeAsync()
@@ -155,34 +165,45 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         await Connection.DisposeAsync();
     }
 
-    private async Task<HeldEvent?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
-    {
-        var found = await GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken);
-        for (var looked = 1; found is { } message && looked <= MostLookedAt; looked++)
-        {
-            if (StoredHeaders.Find(message.Hdrs, EventHeaders.CaptureSource) == source.ToString()
-                && EventPosition.Parse(StoredHeaders.Find(message.Hdrs, EventHeaders.MessageId) ?? "", _options.Slot) is { } position)
-            {
-                return new(position, int.TryParse(StoredHeaders.Find(message.Hdrs, EventHeaders.CapturePart), CultureInfo.InvariantCulture, out var part) ? part : 0);
-            }
-
-            found = message.Seq <= 1 ? null : await GetAsync(new() { Seq = message.Seq - 1 }, cancellationToken);
-        }
-
-        return null;
-    }
-
-    private async Task<StoredMessage?> GetAsync(StreamMsgGetRequest request, CancellationToken cancellationToken)
+    private async Task<StoredMessage?> FindLastMessageAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return (await _stream!.GetAsync(request, cancellationToken)).Message;
+            return (await _stream!.GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken)).Message;
         }
-        catch (NatsJSApiException exception) when (exception.Error.ErrCode == MessageNotFound)
+        catch (NatsJSApiException exception) when (exception.Error.Code == NotFound)
         {
+            // No such message, or no stream any more.
             return null;
         }
     }
+
+    // Others publish to the stream too, and parts of it may be deleted: the headers of a range are read.
+    private async Task<HeldEvent?> ReadLastAsync(SourceIdentity source, ulong first, ulong last, CancellationToken cancellationToken)
+    {
+        var consumer = await new NatsJSContext(Connection).CreateOrderedConsumerAsync(
+            _options.NatsStream,
+            new() { FilterSubjects = [$"{_options.SubjectPrefix}.>"], DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence, OptStartSeq = first, HeadersOnly = true },
+            cancellationToken);
+        HeldEvent? found = null;
+        for (var (reached, any) = (0UL, true); any && reached < last;)
+        {
+            any = false;
+            await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new() { MaxMsgs = MostAtOnce }, cancellationToken: cancellationToken))
+            {
+                any = true;
+                reached = message.Metadata!.Value.Sequence.Stream;
+                found = Own(name => message.Headers is { } headers && headers.TryGetValue(name, out var values) ? values.ToString() : null, source) ?? found;
+            }
+        }
+
+        return found;
+    }
+
+    private HeldEvent? Own(Func<string, string?> header, SourceIdentity source)
+        => header(EventHeaders.CaptureSource) == source.ToString() && header(EventHeaders.MessageId) is { } id && EventPosition.Parse(id, _options.Slot) is { } position
+            ? new(id, position, int.TryParse(header(EventHeaders.CapturePart), CultureInfo.InvariantCulture, out var part) ? part : 0)
+            : null;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Server} is not ready: {Reason}")]
     private partial void NotReady(string server, string reason);

@@ -31,12 +31,12 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private readonly SemaphoreSlim _lane = new(1, 1);
     private readonly Channel<Sent> _sent = Channel.CreateUnbounded<Sent>(new() { SingleReader = true, SingleWriter = true });
     private readonly Queue<long> _unsettled = new();
-    private readonly HashSet<string> _described = [];
-    private readonly List<OutgoingEvent> _types = [];
     private readonly CancellationTokenSource _closing = new();
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _pump = Task.CompletedTask;
+    private SourceIdentity? _source;
     private HeldEvent? _held;
+    private string? _heldDescription;
     private string? _last;
     private ChainedPublish? _publish;
 
@@ -68,36 +68,20 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
     public override async Task OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
+        _source = source;
         _publish = new(_server, _options, source, Format.ContentType, _time);
         _held = await _server.OpenAsync(source, cancellationToken);
         if (_held is { } held)
         {
+            _heldDescription = held.Position.MessageId(_options.Slot, described: null) == held.Id ? null : held.Id;
             Continues(_options.NatsStream, held.Position);
         }
 
         _pump = PumpAsync(_closing.Token);
     }
 
-    public override async ValueTask WriteAsync(OutgoingEvent outgoing, CancellationToken cancellationToken)
-    {
-        if (_held?.Position >= outgoing.Position)
-        {
-            return;
-        }
-
-        switch (outgoing.Described)
-        {
-            case { } type when type.StartsWith(ChangeEvent.TypeKind, StringComparison.Ordinal):
-                _types.Add(outgoing);
-                return;
-            case { } relation when relation.StartsWith(ChangeEvent.RelationKind, StringComparison.Ordinal):
-                await DescribeAsync(outgoing, cancellationToken);
-                return;
-            default:
-                await PublishAsync(outgoing, cancellationToken);
-                return;
-        }
-    }
+    public override ValueTask WriteAsync(OutgoingEvent outgoing, CancellationToken cancellationToken)
+        => _held?.Position >= outgoing.Position || IsHeldDescription(outgoing) ? ValueTask.CompletedTask : PublishAsync(outgoing, cancellationToken);
 
     public override ValueTask FlushAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
@@ -112,21 +96,20 @@ internal sealed partial class JetStreamOutput : ChangeOutput
         _closing.Dispose();
     }
 
-    // This process describes a table, and the types it needs, once; the stream may hold the same from an earlier one.
-    private async ValueTask DescribeAsync(OutgoingEvent relation, CancellationToken cancellationToken)
+    // What the stream ends with may be one of several descriptions before a row: those up to it are there as well.
+    private bool IsHeldDescription(in OutgoingEvent outgoing)
     {
-        var known = _described.Add(relation.Subject) ? await _server.FindLastBodyAsync(relation.Subject, cancellationToken) : null;
-        if (known is null || !Format.Content(relation.Body).Span.SequenceEqual(Format.Content(known).Span))
+        if (_heldDescription is null || outgoing.Described is null || outgoing.Position != _held!.Position.Next)
         {
-            foreach (var type in _types)
-            {
-                await PublishAsync(type, cancellationToken);
-            }
-
-            await PublishAsync(relation, cancellationToken);
+            return false;
         }
 
-        _types.Clear();
+        if (outgoing.MessageId == _heldDescription)
+        {
+            _heldDescription = null;
+        }
+
+        return true;
     }
 
     private async ValueTask PublishAsync(OutgoingEvent outgoing, CancellationToken cancellationToken)
@@ -219,8 +202,8 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
         while (again.Count > 0)
         {
-            stopped |= await SendAloneAsync(again, cancellationToken);
-            await SendTogetherAsync(again, cancellationToken);
+            stopped |= await SendAloneAsync(again, attempt, cancellationToken);
+            attempt = await SendTogetherAsync(again, cancellationToken);
         }
 
         if (stopped)
@@ -232,13 +215,19 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     }
 
     /// <summary>Nothing else of ours is on its way: whatever the stream's last message is, no other order is possible.</summary>
+    /// <param name="attempt">What became of the first of them the last time.</param>
     /// <returns>Whether the flow stood still before.</returns>
-    private async Task<bool> SendAloneAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)
+    private async Task<bool> SendAloneAsync(Queue<OutgoingEvent> again, PublishAttempt attempt, CancellationToken cancellationToken)
     {
         var outgoing = again.Peek();
         for (var failures = 0; ;)
         {
-            var attempt = await (await _publish!.SendAsync(outgoing, expectedLast: null)).WaitAsync(cancellationToken);
+            if (attempt.IsUnknown && await SettleStoredAsync(again, cancellationToken))
+            {
+                return failures > 0;
+            }
+
+            attempt = await (await _publish!.SendAsync(outgoing, expectedLast: null)).WaitAsync(cancellationToken);
             if (attempt.IsStored)
             {
                 Settle(again.Dequeue());
@@ -260,25 +249,59 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private bool MayReplace(in OutgoingEvent outgoing, PublishAttempt attempt)
         => _deadLetters is not null && outgoing.Replacement is not null && attempt.Outcome is PublishOutcome.Refused { Reason: RefusalReason.TooLarge };
 
-    /// <summary>Those behind it, as if they were sent for the first time. Ends with the first that fails at the head.</summary>
-    private async Task SendTogetherAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)
+    /// <summary>No answer says nothing, and by the time of the next the stream may have forgotten the ids: it is asked for what it holds.</summary>
+    /// <returns>Whether the first of them is stored.</returns>
+    private async Task<bool> SettleStoredAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)
     {
-        var attempts = new List<Task<PublishAttempt>>(again.Count);
+        for (var failures = 1; ; failures++)
+        {
+            try
+            {
+                var last = (await _server.FindLastAsync(_source!, cancellationToken))?.Id;
+                if (last is null || !again.Any(outgoing => outgoing.MessageId == last))
+                {
+                    return false;
+                }
+
+                for (_last = null; _last != last; Settle(again.Dequeue()))
+                {
+                    _last = again.Peek().MessageId;
+                }
+
+                return true;
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                var unavailable = new PublishOutcome.Unavailable(UnavailableReason.Disconnected, NatsUrls.Redact(exception.Message));
+                _flow.Stopped(again.Peek(), unavailable);
+                await PauseAsync(unavailable, failures, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Those behind it, as if they were sent for the first time. Ends with the first that fails at the head.</summary>
+    /// <returns>What became of the one that is at the head then.</returns>
+    private async Task<PublishAttempt> SendTogetherAsync(Queue<OutgoingEvent> again, CancellationToken cancellationToken)
+    {
+        var sent = new List<Task<PublishAttempt>>(again.Count);
         foreach (var outgoing in again)
         {
-            attempts.Add(await _publish!.SendAsync(outgoing, _last));
+            sent.Add(await _publish!.SendAsync(outgoing, _last));
             _last = outgoing.MessageId;
         }
 
-        var inOrder = true;
-        foreach (var attempt in attempts)
+        PublishAttempt? failed = null;
+        foreach (var sending in sent)
         {
-            inOrder &= (await attempt.WaitAsync(cancellationToken)).IsStored;
-            if (inOrder)
+            var attempt = await sending.WaitAsync(cancellationToken);
+            failed ??= attempt.IsStored ? null : attempt;
+            if (failed is null)
             {
                 Settle(again.Dequeue());
             }
         }
+
+        return failed ?? default;
     }
 
     private async Task PauseAsync(PublishOutcome outcome, int failures, CancellationToken cancellationToken)

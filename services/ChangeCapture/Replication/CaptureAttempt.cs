@@ -16,8 +16,7 @@ internal sealed partial class CaptureAttempt(
     private Task? _opening;
     private long? _behind;
 
-    /// <param name="capturing">Called when a session has begun.</param>
-    public async Task RunAsync(Action capturing, CancellationToken stopping)
+    public async Task RunAsync(CancellationToken stopping)
     {
         if (_behind is { } behind)
         {
@@ -31,7 +30,7 @@ internal sealed partial class CaptureAttempt(
         var guarding = _guard.RunAsync(ended.Token);
         try
         {
-            await CaptureAsync(start, guarding, capturing, stopping);
+            await CaptureAsync(start, guarding, stopping);
         }
         catch (WalLimitException exception)
         {
@@ -44,7 +43,7 @@ internal sealed partial class CaptureAttempt(
         }
     }
 
-    private async Task CaptureAsync(NpgsqlLogSequenceNumber? start, Task guarding, Action capturing, CancellationToken stopping)
+    private async Task CaptureAsync(NpgsqlLogSequenceNumber? start, Task guarding, CancellationToken stopping)
     {
         await using var connection = source.CreateReplication();
         await connection.Open(stopping);
@@ -55,7 +54,6 @@ internal sealed partial class CaptureAttempt(
         await using var session = new CaptureSession(options, connection, pipeline, new(filter, pipeline, _wal, notes, options.SpoolDirectory), _wal, time);
         status.Is(CaptureState.Capturing, null);
         Capturing(options.Slot);
-        capturing();
         await session.RunAsync(start, Task.WhenAny([guarding, .. outputs.Select(output => output.Completion)]).Unwrap(), stopping);
     }
 

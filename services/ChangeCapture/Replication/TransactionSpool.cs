@@ -10,11 +10,13 @@ internal sealed class TransactionSpool : IDisposable
 {
     private const int HeaderBytes = sizeof(int) + sizeof(ulong);
 
+    private readonly string _directory;
     private readonly FileStream _file;
     private readonly HashSet<uint> _rolledBack = [];
 
     public TransactionSpool(string directory)
     {
+        _directory = directory;
         var path = Path.Combine(directory, $"pgoutput-stream-{Guid.NewGuid():N}.spool");
         try
         {
@@ -23,7 +25,20 @@ internal sealed class TransactionSpool : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new CaptureException($"SpoolDirectory: {directory} cannot be written: {exception.Message}", exception);
+            throw new SpoolException(directory, exception);
+        }
+    }
+
+    /// <summary>Ends the capture before it begins where the folder is not one to write to.</summary>
+    public static void Check(string directory)
+    {
+        try
+        {
+            new TransactionSpool(directory).Dispose();
+        }
+        catch (SpoolException exception)
+        {
+            throw new CaptureException($"SpoolDirectory: {directory} cannot be written: {exception.InnerException!.Message}", exception);
         }
     }
 
@@ -32,8 +47,15 @@ internal sealed class TransactionSpool : IDisposable
         Span<byte> header = stackalloc byte[HeaderBytes];
         BinaryPrimitives.WriteInt32LittleEndian(header, message.Length);
         BinaryPrimitives.WriteUInt64LittleEndian(header[sizeof(int)..], lsn);
-        _file.Write(header);
-        _file.Write(message);
+        try
+        {
+            _file.Write(header);
+            _file.Write(message);
+        }
+        catch (Exception exception) when (IsNoRoom(exception))
+        {
+            throw new SpoolException(_directory, exception);
+        }
     }
 
     /// <summary>A subtransaction was rolled back: its changes never happened.</summary>
@@ -41,7 +63,17 @@ internal sealed class TransactionSpool : IDisposable
 
     public bool IsRolledBack(uint xid) => _rolledBack.Contains(xid);
 
-    public void Rewind() => _file.Position = 0;
+    public void Rewind()
+    {
+        try
+        {
+            _file.Position = 0;
+        }
+        catch (Exception exception) when (IsNoRoom(exception))
+        {
+            throw new SpoolException(_directory, exception);
+        }
+    }
 
     /// <summary>The next message, in a buffer that is used again.</summary>
     /// <returns>False at the end.</returns>
@@ -66,5 +98,22 @@ internal sealed class TransactionSpool : IDisposable
         return true;
     }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            _file.Dispose();
+        }
+        catch (Exception exception) when (IsNoRoom(exception))
+        {
+            // It writes before it closes; what finds no room is not needed any more.
+        }
+    }
+
+    // The latter is what the framework makes of a file larger than its file system, or the process (ulimit -f), allows.
+    private static bool IsNoRoom(Exception exception) => exception is IOException or ArgumentOutOfRangeException;
 }
+
+/// <summary>A transaction finds no room to wait for its commit. The server sends it again.</summary>
+internal sealed class SpoolException(string directory, Exception inner) : IOException(
+    $"SpoolDirectory (--spool-directory): {directory} does not take a transaction that has not committed yet: {inner.Message}; make room there, or name a folder that has more", inner);

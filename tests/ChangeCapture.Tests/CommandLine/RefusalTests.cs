@@ -90,6 +90,7 @@ public sealed class RefusalTests
         await EndsAsync("--file: /nonexistent/x cannot be written", "-p", "pub", "--file", "/nonexistent/x", "--create-slot");
         await EndsAsync(
             "--dead-letter-file: /nonexistent/x cannot be written", "-p", "pub", "--nats-server", "nats://127.0.0.1:1", "--oversized", "dead-letter", "--dead-letter-file", "/nonexistent/x", "--create-slot");
+        await EndsAsync("--spool-directory: /nonexistent cannot be written", "-p", "pub", "--spool-directory", "/nonexistent", "--create-slot");
         Assert.False(await harness.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{harness.Slot}')"));
         await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
         await EndsAsync("--start-lsn: 0/1 lies before", "-p", "pub", "--start-lsn", "0/1");

@@ -1,0 +1,95 @@
+using System.Diagnostics;
+using System.Globalization;
+using Npgsql;
+using RuleEngineNats.TestKit;
+using Xunit.Abstractions;
+
+namespace RuleEngineNats.ChangeCapture.Tests.Replay;
+
+/// <summary>
+/// pgbench and a workload of every kind are captured while the tool and nats-server are killed again and again; the stream, replayed into a second
+/// database, makes it equal to the first. RULE_KILL_ROUNDS sets how often the tool is killed (nats-server a quarter of it), RULE_REPLAY_ROWS how large
+/// the largest transaction is.
+/// </summary>
+[Trait("Category", "Servers")]
+public sealed class ReplayTests(ITestOutputHelper output)
+{
+    private static readonly int Kills = Setting("RULE_KILL_ROUNDS", 3);
+    private static readonly int LargeRows = Setting("RULE_REPLAY_ROWS", 50_000);
+
+    [Fact]
+    public async Task A_stream_written_through_kills_makes_a_second_database_equal_to_the_first()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(40));
+        await using var harness = await CaptureHarness.CreateAsync(Workload.Schema, new(MaxPayload: 8 * 1024 * 1024));
+        var second = await (await PostgresServer.StartAsync()).CreateEmptyDatabaseAsync();
+        await PrepareAsync(harness, second);
+        var workload = new Workload(harness);
+        var commit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var killer = new Killer(harness);
+        await killer.StartAsync();
+        var writing = workload.RunAsync(Kills, limit.Token);
+        var large = workload.WriteLargeAsync(LargeRows, commit.Task, limit.Token);
+        for (var kill = 1; kill <= Kills; kill++)
+        {
+            workload.AllowRound();
+            if (kill == (Kills / 2) + 1)
+            {
+                commit.SetResult();
+            }
+
+            await killer.KillAsync(natsToo: kill % 4 == Kills % 4, messages: commit.Task.IsCompleted ? LargeRows / Kills : 500, writing, large);
+        }
+
+        await writing;
+        await large;
+        var refused = await Assert.ThrowsAsync<PostgresException>(() => harness.ExecuteAsync("UPDATE unidentified SET a = 'b'"));
+        Assert.Contains("does not have a replica identity and publishes updates", refused.MessageText, StringComparison.Ordinal);
+        await harness.ExecuteAsync("SELECT pg_logical_emit_message(true, 'last', '')");
+        await killer.DrainAsync();
+        output.WriteLine($"{killer.Killed} kills of the tool and {killer.NatsKilled} of nats-server; the tool took at most {killer.PeakMegabytes} MiB");
+        await AssertEqualAsync(harness, second);
+    }
+
+    private static int Setting(string name, int ordinary) => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value) ? value : ordinary;
+
+    private static async Task PrepareAsync(CaptureHarness harness, string second)
+    {
+        // So little that most transactions of the workload are sent before they end.
+        var database = new NpgsqlConnectionStringBuilder(harness.ConnectionString).Database;
+        await harness.ExecuteAsync($"ALTER DATABASE {database} SET logical_decoding_work_mem = '64kB'");
+        await harness.ExecuteAsync("CREATE PUBLICATION rooted FOR TABLE rooted WITH (publish_via_partition_root)");
+        await Workload.InitialiseBenchAsync(harness.ConnectionString);
+        await using var target = NpgsqlDataSource.Create(second);
+        await using var command = target.CreateCommand(Workload.Schema);
+        await command.ExecuteNonQueryAsync();
+        await Workload.InitialiseBenchAsync(second);
+    }
+
+    private async Task AssertEqualAsync(CaptureHarness harness, string second)
+    {
+        await using var target = NpgsqlDataSource.Create(second);
+        await using var to = await target.OpenConnectionAsync();
+        await using var from = await harness.Database.OpenConnectionAsync();
+        foreach (var connection in (NpgsqlConnection[])[from, to])
+        {
+            await using var settings = new NpgsqlCommand(Replayer.Settings, connection);
+            await settings.ExecuteNonQueryAsync();
+        }
+
+        var clock = Stopwatch.StartNew();
+        await using var replayer = new Replayer(to);
+        var order = new StreamOrder(harness.Slot);
+        await foreach (var stored in harness.StreamAsync())
+        {
+            order.Next(stored);
+            await replayer.ApplyAsync(stored);
+        }
+
+        await replayer.FlushAsync();
+        output.WriteLine($"{order.Messages} messages, {replayer.Rows} rows replayed in {clock.Elapsed.TotalSeconds:0} s");
+        var (first, copy) = (await Contents.ReadAsync(from), await Contents.ReadAsync(to));
+        output.WriteLine(string.Join('\n', first.Select(table => $"{table.Key}: {table.Value}")));
+        Assert.Equal(first, copy);
+    }
+}
