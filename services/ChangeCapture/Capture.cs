@@ -4,6 +4,7 @@ using RuleEngineNats.ChangeCapture.Filters;
 using RuleEngineNats.ChangeCapture.Formats;
 using RuleEngineNats.ChangeCapture.Outputs;
 using RuleEngineNats.ChangeCapture.Replication;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture;
 
@@ -17,6 +18,9 @@ namespace RuleEngineNats.ChangeCapture;
 public sealed partial class Capture(CaptureOptions options, ILoggerFactory loggers, TimeProvider time)
 {
     private readonly ILogger _logger = loggers.CreateLogger<Capture>();
+
+    /// <summary>Is told how far snapshots are, after each chunk of rows; keeps the capture waiting while it takes note. Default: nobody.</summary>
+    public IProgress<SnapshotProgress>? SnapshotProgress { get; init; }
 
     /// <summary>Runs until it is stopped.</summary>
     /// <exception cref="CaptureException">The options are wrong, something that they name does not exist, or the slot was lost: trying again would not help.</exception>
@@ -78,6 +82,8 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
     private async Task RunAsync(CaptureSource source, CaptureFilter filter, EventPipeline pipeline, List<ChangeOutput> outputs, CancellationToken stopping)
     {
         var wal = new ConfirmedWal();
+        var report = new SnapshotReport(options.Slot, SnapshotProgress, time, loggers);
+        var snapshots = new SnapshotQueue(options, source, filter, outputs, wal, report, time, loggers.CreateLogger<SnapshotQueue>());
         var (opened, failures) = (false, 0);
         while (!stopping.IsCancellationRequested)
         {
@@ -90,13 +96,14 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
                 if (!opened)
                 {
                     await Task.WhenAll(outputs.Select(output => output.OpenAsync(identity, stopping)));
+                    await snapshots.OpenAsync(stopping);
                     opened = true;
                 }
 
-                await using var session = new CaptureSession(options, connection, pipeline, new(filter, pipeline, wal, options.SpoolDirectory), wal, time);
+                await using var session = new CaptureSession(options, connection, pipeline, new(filter, pipeline, wal, snapshots, options.SpoolDirectory), wal, time);
                 Capturing(options.Slot);
                 failures = 0;
-                await session.RunAsync(start, Task.WhenAny(outputs.Select(output => output.Completion)).Unwrap(), stopping);
+                await RunAsync(session, start, snapshots, outputs, stopping);
             }
             catch (PostgresException exception) when (source.IsFinal(exception))
             {
@@ -116,6 +123,23 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
         }
 
         Ended(options.Slot, pipeline.LastOrdinal);
+    }
+
+    // A stop ends the session in order, snapshots with it: they are not stopped before.
+    private static async Task RunAsync(
+        CaptureSession session, NpgsqlTypes.NpgsqlLogSequenceNumber? start, SnapshotQueue snapshots, List<ChangeOutput> outputs, CancellationToken stopping)
+    {
+        using var ended = new CancellationTokenSource();
+        var reading = snapshots.RunAsync(ended.Token);
+        try
+        {
+            await session.RunAsync(start, Task.WhenAny([.. outputs.Select(output => output.Completion), reading]).Unwrap(), stopping);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "capturing from slot {Slot}")]

@@ -38,6 +38,9 @@ public static class EventHeaders
     /// <summary>On a captured change: the PostgreSQL it came from, as <c>system identifier:timeline</c>. WAL positions of two sources do not compare.</summary>
     public const string CaptureSource = "rule-cdc-source";
 
+    /// <summary>On a row that a snapshot read: the snapshot, the row's key where it may be seen, and how many of the table were read up to it, as JSON. A start goes on behind it.</summary>
+    public const string CaptureSnapshot = "rule-cdc-snapshot";
+
     /// <summary>CloudEvents <c>id</c>: equal to <see cref="MessageId"/>.</summary>
     public const string CloudEventId = "ce-id";
 

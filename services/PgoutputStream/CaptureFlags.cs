@@ -29,6 +29,9 @@ internal sealed class CaptureFlags
         ["ExcludedColumns"] = "--exclude-column",
         ["HashedColumns"] = "--hash-column",
         ["MaskedColumns"] = "--mask-column",
+        ["SnapshotTables"] = "--snapshot-table",
+        ["SnapshotParallelism"] = "--snapshot-parallelism",
+        ["SnapshotChunkRows"] = "--snapshot-chunk-rows",
         ["MaxInFlight"] = "--max-in-flight",
         ["SpoolDirectory"] = "--spool-directory",
         ["ShutdownTimeout"] = "--shutdown-timeout",
@@ -59,6 +62,10 @@ internal sealed class CaptureFlags
     private readonly Option<string[]> _hashedColumns = List("--hash-column", $"Columns whose values are replaced by their SHA-256, salted with {SaltVariable} of the environment.");
     private readonly Option<string[]> _maskedColumns = List("--mask-column", "Columns whose values are replaced by ***.");
     private readonly Option<string[]> _operations = List("--operation", "Operations to capture: insert, update, delete, truncate; separated by commas. Default: all.");
+    private readonly Option<string> _snapshot = new("--snapshot") { Description = "Read the rows that are there already: never, initial (when the slot is created) or always (at each start). One that was interrupted goes on.", DefaultValueFactory = _ => "never" };
+    private readonly Option<string[]> _snapshotTables = List("--snapshot-table", "Tables to read: schema.table with * and ?. Default: all that are captured.");
+    private readonly Option<int> _snapshotParallelism = new("--snapshot-parallelism") { Description = "Tables to read at once, 1 to 16.", DefaultValueFactory = _ => 2 };
+    private readonly Option<int> _snapshotChunkRows = new("--snapshot-chunk-rows") { Description = "Rows to read at once, 1 to 100,000.", DefaultValueFactory = _ => 2000 };
     private readonly Option<int> _maxInFlight = new("--max-in-flight") { Description = "Events that await their PubAck at once, 1 to 60,000.", DefaultValueFactory = _ => 1024 };
     private readonly Option<int> _shutdownTimeout = new("--shutdown-timeout") { Description = "Seconds that a stop waits for events on their way, 0 to 20; what is not stored by then comes again.", DefaultValueFactory = _ => 5 };
     private readonly Option<string> _spoolDirectory = new("--spool-directory") { Description = "Where large transactions wait for their commit.", DefaultValueFactory = _ => Path.GetTempPath() };
@@ -68,7 +75,8 @@ internal sealed class CaptureFlags
     public IReadOnlyList<Option> All =>
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _withTransaction, _values, _target, _file, _natsServers,
-        _natsStream, _subjectPrefix, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _maxInFlight,
+        _natsStream, _subjectPrefix, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _snapshot, _snapshotTables,
+        _snapshotParallelism, _snapshotChunkRows, _maxInFlight,
         _shutdownTimeout, _spoolDirectory, Verbose,
     ];
 
@@ -90,6 +98,10 @@ internal sealed class CaptureFlags
                 ("json", OutputFormat.Json), ("json-pretty", OutputFormat.JsonPretty), ("text", OutputFormat.Text), ("debezium", OutputFormat.Debezium)),
             WithTransaction = result.GetValue(_withTransaction),
             Values = Choice(result.GetValue(_values)!, "--values: '{0}' is none of {1}", problems, ("text", ValueStyle.Text), ("typed", ValueStyle.Typed)),
+            Snapshot = Choice(result.GetValue(_snapshot)!, "--snapshot: '{0}' is none of {1}", problems,
+                ("never", SnapshotMode.Never), ("initial", SnapshotMode.Initial), ("always", SnapshotMode.Always)),
+            SnapshotParallelism = result.GetValue(_snapshotParallelism),
+            SnapshotChunkRows = result.GetValue(_snapshotChunkRows),
             HashSalt = Environment.GetEnvironmentVariable(SaltVariable) ?? "",
             NatsStream = result.GetValue(_natsStream)!,
             SubjectPrefix = result.GetValue(_subjectPrefix)!,
@@ -104,6 +116,7 @@ internal sealed class CaptureFlags
         Add(options.ExcludedColumns, result.GetValue(_excludedColumns));
         Add(options.HashedColumns, result.GetValue(_hashedColumns));
         Add(options.MaskedColumns, result.GetValue(_maskedColumns));
+        Add(options.SnapshotTables, result.GetValue(_snapshotTables));
         ReadOperations(result, options, problems);
         ReadTargets(result, options, problems);
         return (options, problems);

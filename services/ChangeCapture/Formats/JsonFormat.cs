@@ -88,6 +88,7 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
         {
             RowOperation.Insert => "Insert"u8,
             RowOperation.Update => "Update"u8,
+            RowOperation.Read => "Read"u8,
             _ => "Delete"u8,
         });
         Table(row.Relation);

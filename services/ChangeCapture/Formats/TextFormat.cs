@@ -61,6 +61,7 @@ internal sealed class TextFormat(RowShape shape) : EventFormat
     {
         RowOperation.Insert => "INSERT into",
         RowOperation.Update => "UPDATE",
+        RowOperation.Read => "READ from",
         _ => "DELETE from",
     };
 

@@ -16,7 +16,7 @@ internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions 
     /// <summary>Returns when it is on its way; the task it returns is what became of it.</summary>
     public async ValueTask<Task<PublishAttempt>> SendAsync(OutgoingEvent outgoing, string? expectedLast)
     {
-        var headers = new NatsHeaders(4)
+        var headers = new NatsHeaders(5)
         {
             [EventHeaders.MessageId] = outgoing.MessageId,
             [EventHeaders.ExpectedStream] = options.NatsStream,
@@ -25,6 +25,11 @@ internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions 
         if (expectedLast is not null)
         {
             headers[EventHeaders.ExpectedLastMessageId] = expectedLast;
+        }
+
+        if (outgoing.Place is { } read)
+        {
+            headers[EventHeaders.CaptureSnapshot] = read.ToHeader();
         }
 
         var place = await server.Acks.RentAsync(AckTimeout, CancellationToken.None);

@@ -128,6 +128,25 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         }
     }
 
+    /// <summary>Where a message of this slot and source lies in it; null where it is another's.</summary>
+    public EventPosition? PositionOf(StoredMessage message, SourceIdentity source)
+        => StoredHeaders.Find(message.Hdrs, EventHeaders.CaptureSource) == source.ToString()
+            ? EventPosition.Parse(StoredHeaders.Find(message.Hdrs, EventHeaders.MessageId) ?? "", _options.Slot)
+            : null;
+
+    /// <summary>A message of the stream; null where there is none.</summary>
+    public async Task<StoredMessage?> GetAsync(StreamMsgGetRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await _stream!.GetAsync(request, cancellationToken)).Message;
+        }
+        catch (NatsJSApiException exception) when (exception.Error.ErrCode == MessageNotFound)
+        {
+            return null;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Acks.DisposeAsync();
@@ -139,8 +158,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         var found = await GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken);
         for (var looked = 1; found is { } message && looked <= MostLookedAt; looked++)
         {
-            if (StoredHeaders.Find(message.Hdrs, EventHeaders.CaptureSource) == source.ToString()
-                && EventPosition.Parse(StoredHeaders.Find(message.Hdrs, EventHeaders.MessageId) ?? "", _options.Slot) is { } position)
+            if (PositionOf(message, source) is { } position)
             {
                 return position;
             }
@@ -149,18 +167,6 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         }
 
         return null;
-    }
-
-    private async Task<StoredMessage?> GetAsync(StreamMsgGetRequest request, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return (await _stream!.GetAsync(request, cancellationToken)).Message;
-        }
-        catch (NatsJSApiException exception) when (exception.Error.ErrCode == MessageNotFound)
-        {
-            return null;
-        }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Server} is not ready: {Reason}")]

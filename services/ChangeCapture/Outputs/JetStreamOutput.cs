@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Formats;
+using RuleEngineNats.ChangeCapture.Snapshots;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ChangeCapture.Outputs;
@@ -35,6 +36,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private EventPosition? _held;
     private string? _last;
     private ChainedPublish? _publish;
+    private StoredSnapshots? _snapshots;
 
     public JetStreamOutput(JetStreamConnection server, CaptureOptions options, EventFormat format, TimeProvider time, ILogger<JetStreamOutput> logger)
     {
@@ -61,6 +63,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     public override async Task OpenAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
         _publish = new(_server, _options, source, _time);
+        _snapshots = new(_server, _options, source, _time, _logger);
         _held = await _server.OpenAsync(source, cancellationToken);
         if (_held is { } held)
         {
@@ -90,6 +93,13 @@ internal sealed partial class JetStreamOutput : ChangeOutput
                 return;
         }
     }
+
+    public override bool RemembersSnapshots => true;
+
+    public override Task<IReadOnlyList<SnapshotEvent>> FindSnapshotsAsync(CancellationToken cancellationToken) => _snapshots!.FindSnapshotsAsync(cancellationToken);
+
+    public override Task<ReadPlace?> FindReadAsync(string snapshot, string schema, string table, CancellationToken cancellationToken)
+        => _snapshots!.FindReadAsync(snapshot, schema, table, cancellationToken);
 
     public override ValueTask FlushAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 

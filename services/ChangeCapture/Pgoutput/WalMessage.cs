@@ -1,3 +1,5 @@
+using RuleEngineNats.ChangeCapture.Snapshots;
+
 namespace RuleEngineNats.ChangeCapture.Pgoutput;
 
 /// <summary>A message of pgoutput, protocol version 2. Times are microseconds since 2000-01-01 UTC.</summary>
@@ -21,6 +23,9 @@ internal abstract record WalMessage
 
     internal sealed record Logical(bool Transactional, ulong Lsn, string Prefix, ReadOnlyMemory<byte> Content) : WalMessage;
 
+    /// <summary>What stands in the place of a logical message about snapshots.</summary>
+    internal sealed record Snapshot(SnapshotEvent Event) : WalMessage;
+
     internal sealed record StreamStart(uint Xid) : WalMessage;
 
     internal sealed record StreamStop : WalMessage;
@@ -37,4 +42,7 @@ internal enum RowOperation
     Insert,
     Update,
     Delete,
+
+    /// <summary>Nothing: a snapshot read it.</summary>
+    Read,
 }

@@ -4,6 +4,7 @@ using Npgsql;
 using Npgsql.Replication;
 using NpgsqlTypes;
 using RuleEngineNats.ChangeCapture.Filters;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Replication;
 
@@ -17,7 +18,14 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     private const string WalSettings =
         "-c wal_sender_timeout=30s -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c timezone=UTC";
 
+    // A snapshot reads every row or says that it cannot, and its marks are in the WAL at once.
+    private const string ReadSettings =
+        "-c row_security=off -c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c synchronous_commit=local";
+
     private bool _hadSlot;
+
+    /// <summary>Whether the slot is this process's, and a snapshot was asked for together with it.</summary>
+    public bool HasCreatedSlot { get; private set; }
 
     public LogicalReplicationConnection CreateReplication() => new(With("wal", WalSettings))
     {
@@ -25,6 +33,18 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         WalReceiverStatusInterval = TimeSpan.FromSeconds(5),
         WalReceiverTimeout = TimeSpan.FromSeconds(30),
     };
+
+    /// <summary>A connection that snapshots are read with: values look as in the WAL.</summary>
+    public NpgsqlConnection CreateReading() => new(With("snapshot", $"{WalSettings} {ReadSettings}"));
+
+    /// <summary>Asks for the snapshot that the options speak of.</summary>
+    public async Task RequestSnapshotAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = CreateReading();
+        await connection.OpenAsync(cancellationToken);
+        await CheckSnapshotAsync(connection, cancellationToken);
+        await TableQueries.EmitAsync(connection, SnapshotMessage.InitialRequest(options), cancellationToken);
+    }
 
     /// <returns>Where to begin.</returns>
     public async Task<NpgsqlLogSequenceNumber?> PrepareAsync(CancellationToken cancellationToken)
@@ -157,6 +177,11 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
                 throw new CaptureException($"slot {options.Slot} does not exist: create it with CreateSlot (--create-slot), or name one that does");
             }
 
+            if (options.Snapshot is not SnapshotMode.Never)
+            {
+                await CheckSnapshotAsync(connection, cancellationToken);
+            }
+
             await CreateSlotAsync(connection, cancellationToken);
             slot = await FindSlotAsync(connection, cancellationToken) ?? throw new CaptureException($"slot {options.Slot} is gone as soon as it was created");
         }
@@ -187,20 +212,32 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         var failover = connection.PostgreSqlVersion.Major >= FirstMajorWithFailover
             && !await ScalarAsync<bool>(connection, "SELECT pg_is_in_recovery()", cancellationToken);
         CreatingSlot(options.Slot);
-        await using var command = new NpgsqlCommand(
-            $"SELECT pg_create_logical_replication_slot($1, 'pgoutput'{(failover ? ", false, false, true" : "")})", connection)
+        // It waits for every transaction that is running.
+        await using var batch = new NpgsqlBatch(connection) { Timeout = 0 };
+        batch.BatchCommands.Add(new($"SELECT pg_create_logical_replication_slot($1, 'pgoutput'{(failover ? ", false, false, true" : "")})") { Parameters = { new() { Value = options.Slot } } });
+        if (options.Snapshot is not SnapshotMode.Never)
         {
-            // It waits for every transaction that is running.
-            CommandTimeout = 0,
-            Parameters = { new() { Value = options.Slot } },
-        };
+            // In one transaction: there is no slot whose snapshot nobody has asked for.
+            batch.BatchCommands.Add(TableQueries.Emit(SnapshotMessage.InitialRequest(options)));
+        }
+
         try
         {
-            await command.ExecuteNonQueryAsync(cancellationToken);
+            await batch.ExecuteNonQueryAsync(cancellationToken);
+            HasCreatedSlot = true;
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.DuplicateObject)
         {
             // Somebody else asked for it at the same moment.
+        }
+    }
+
+    private async Task CheckSnapshotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        var (_, problems) = await new SnapshotTables(options, filter).FindAsync(connection, [.. options.SnapshotTables], cancellationToken);
+        if (problems.Count > 0)
+        {
+            throw new CaptureException(string.Join(Environment.NewLine, problems));
         }
     }
 
@@ -233,7 +270,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     }
 
     // CREATE PUBLICATION takes no parameters.
-    private static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    public static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     private string With(string purpose, string settings)
     {

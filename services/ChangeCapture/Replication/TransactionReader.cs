@@ -1,6 +1,7 @@
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Filters;
 using RuleEngineNats.ChangeCapture.Pgoutput;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Replication;
 
@@ -13,6 +14,7 @@ internal sealed class TransactionReader : IDisposable
     private readonly CaptureFilter _filter;
     private readonly EventPipeline _pipeline;
     private readonly ConfirmedWal _wal;
+    private readonly SnapshotQueue _snapshots;
     private readonly string _spoolDirectory;
     private readonly WalDecoder _decoder;
     private readonly Dictionary<uint, TransactionSpool> _spools = [];
@@ -24,11 +26,12 @@ internal sealed class TransactionReader : IDisposable
     private bool _begun;
     private long _index;
 
-    public TransactionReader(CaptureFilter filter, EventPipeline pipeline, ConfirmedWal wal, string spoolDirectory)
+    public TransactionReader(CaptureFilter filter, EventPipeline pipeline, ConfirmedWal wal, SnapshotQueue snapshots, string spoolDirectory)
     {
-        (_filter, _pipeline, _wal, _spoolDirectory) = (filter, pipeline, wal, spoolDirectory);
+        (_filter, _pipeline, _wal, _snapshots, _spoolDirectory) = (filter, pipeline, wal, snapshots, spoolDirectory);
         _decoder = new(filter.Apply);
         wal.Restart();
+        snapshots.BeginSession();
     }
 
     /// <param name="lsn">Where in the WAL the message's cause lies.</param>
@@ -75,6 +78,10 @@ internal sealed class TransactionReader : IDisposable
             case WalMessage.StreamCommit commit:
                 await ReplayAsync(commit, cancellationToken);
                 break;
+            case WalMessage.Logical { Transactional: false, Prefix: SnapshotMessage.Prefix }:
+                // Without a transaction it has no commit that the rows could take the place of.
+                _snapshots.Refuse();
+                break;
             case WalMessage.Logical { Transactional: false } logical:
                 await ImmediateAsync(logical, cancellationToken);
                 break;
@@ -105,6 +112,7 @@ internal sealed class TransactionReader : IDisposable
                 _index++;
                 if (row.Relation.Included && _filter.Includes(Operation(row.Operation)))
                 {
+                    _snapshots.Note(_transaction!.Xid, row);
                     await EmitAsync(message, row.Relation, lsn, cancellationToken);
                 }
 
@@ -119,6 +127,10 @@ internal sealed class TransactionReader : IDisposable
                     }
                 }
 
+                break;
+            case WalMessage.Logical { Prefix: SnapshotMessage.Prefix } logical:
+                _index++;
+                await SnapshotAsync(logical, lsn, cancellationToken);
                 break;
             case WalMessage.Logical:
                 _index++;
@@ -149,6 +161,12 @@ internal sealed class TransactionReader : IDisposable
             await BeginAsync(transaction, cancellationToken);
         }
 
+        await DescribeAsync(relation, position, lsn, transaction, cancellationToken);
+        await _pipeline.WriteAsync(new(message, position, lsn, transaction), cancellationToken);
+    }
+
+    private async ValueTask DescribeAsync(Relation? relation, EventPosition position, ulong lsn, TransactionSummary transaction, CancellationToken cancellationToken)
+    {
         if (relation is not null && _pipeline.IsNew(relation))
         {
             foreach (var type in relation.Types)
@@ -158,8 +176,35 @@ internal sealed class TransactionReader : IDisposable
 
             await _pipeline.WriteAsync(new(new WalMessage.RelationDescription(relation), position, lsn, transaction), cancellationToken);
         }
+    }
 
-        await _pipeline.WriteAsync(new(message, position, lsn, transaction), cancellationToken);
+    // Rows that were read take the place of their mark, and have no Begin and Commit around them: nothing happened to them there.
+    private async ValueTask SnapshotAsync(WalMessage.Logical message, ulong lsn, CancellationToken cancellationToken)
+    {
+        var transaction = _transaction ?? throw new PgoutputException("a change outside of a transaction");
+        var first = new EventPosition(transaction.CommitLsn, _index);
+        var content = await _snapshots.MeetAsync(message.Content, first, cancellationToken);
+        if (content is Announcement announcement)
+        {
+            await EmitAsync(new WalMessage.Snapshot(announcement.Event), null, lsn, cancellationToken);
+        }
+        else if (content is TableChunk { Kept.Count: > 0 } chunk)
+        {
+            var relation = chunk.Description.Relation;
+            await DescribeAsync(relation, first, lsn, transaction, cancellationToken);
+            await _pipeline.WriteReadsAsync(
+                [.. chunk.Kept.Select((kept, index) => new ChangeEvent(
+                    new WalMessage.Row(RowOperation.Read, relation, null, false, kept.Row.Values), first with { Index = first.Index + index }, lsn, transaction)
+                {
+                    Place = chunk.PlaceOf(kept.Row, kept.Index),
+                })],
+                cancellationToken);
+        }
+
+        if (content is not null)
+        {
+            _snapshots.Written(content);
+        }
     }
 
     private async ValueTask BeginAsync(TransactionSummary transaction, CancellationToken cancellationToken)
