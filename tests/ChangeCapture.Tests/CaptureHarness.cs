@@ -39,9 +39,10 @@ internal sealed class CaptureHarness : IAsyncDisposable
     public NatsJSContext JetStream { get; }
 
     /// <param name="sql">What the database has before anything is captured; publication <c>pub</c> is for all tables.</param>
-    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null)
+    /// <param name="postgres">A server of the test's own; null for the shared one.</param>
+    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null, PostgresServer? postgres = null)
     {
-        var postgres = await PostgresServer.StartAsync();
+        postgres ??= await PostgresServer.StartAsync();
         var harness = new CaptureHarness(await postgres.CreateEmptyDatabaseAsync(), await NatsServer.StartAsync(nats));
         await harness.ExecuteAsync("CREATE PUBLICATION pub FOR ALL TABLES");
         await harness.ExecuteAsync(sql);
@@ -72,6 +73,20 @@ internal sealed class CaptureHarness : IAsyncDisposable
         await using var command = Database.CreateCommand(sql);
         command.CommandTimeout = 120;
         await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>How many rows the stream has that snapshots read.</summary>
+    public async Task<long> ReadsAsync(string table = "public.t")
+    {
+        try
+        {
+            var subjects = (await JetStream.GetStreamAsync(Stream, new() { SubjectsFilter = $"postgres.{table}.read" })).Info.State.Subjects;
+            return subjects?.Values.Sum() ?? 0;
+        }
+        catch (NatsException)
+        {
+            return 0;
+        }
     }
 
     public async Task<T> ScalarAsync<T>(string sql)

@@ -27,6 +27,7 @@ internal sealed record TableDescription(
                  WHERE n.nspname = p.schemaname AND c.relname = p.tablename AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS attnames, NULL AS rowfilter
         """;
 
+    // Generated columns are not sent before PostgreSQL 18, whatever pg_publication_tables says of them.
     private const string Describe = """
           FROM pg_publication_tables p WHERE p.pubname = ANY ($1) AND p.schemaname = $2 AND p.tablename = $3)
         SELECT c.oid, c.relreplident, c.relkind = 'p', pg_current_snapshot()::text,
@@ -38,7 +39,7 @@ internal sealed record TableDescription(
                CASE WHEN b.typtype = 'b' AND b.nspname <> 'pg_catalog' THEN quote_ident(b.nspname) END
           FROM pg_class c
           JOIN pg_namespace n ON n.oid = c.relnamespace
-          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attgenerated = '' OR current_setting('server_version_num')::int >= 180000)
           LEFT JOIN LATERAL (
                SELECT u.attnum, u.colloid, u.place, i.indimmediate
                  FROM pg_index i, unnest(i.indkey::int2[], i.indcollation::oid[]) WITH ORDINALITY u(attnum, colloid, place)
