@@ -21,6 +21,9 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
     /// <summary>What it is doing.</summary>
     public CaptureStatus Status { get; } = new();
 
+    /// <summary>Is told how far snapshots are, after each chunk of rows; keeps the capture waiting while it takes note. Default: nobody.</summary>
+    public IProgress<SnapshotProgress>? SnapshotProgress { get; init; }
+
     /// <summary>Runs until it is stopped.</summary>
     /// <exception cref="CaptureException">The options are wrong, something that they name does not exist, or the slot was lost: trying again would not help.</exception>
     public async Task RunAsync(CancellationToken stopping)
@@ -55,7 +58,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
     private async Task RunAsync(CaptureSource source, CaptureFilter filter, EventPipeline pipeline, IReadOnlyList<ChangeOutput> outputs, CancellationToken stopping)
     {
-        var attempt = new CaptureAttempt(options, source, filter, pipeline, outputs, Status, loggers, time);
+        var attempt = new CaptureAttempt(options, source, filter, pipeline, outputs, Status, SnapshotProgress, loggers, time);
         for (var failures = 0; !stopping.IsCancellationRequested;)
         {
             var began = time.GetTimestamp();

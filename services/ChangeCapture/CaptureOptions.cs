@@ -5,7 +5,7 @@ namespace RuleEngineNats.ChangeCapture;
 /// <summary>What is captured, and where it goes.</summary>
 public sealed class CaptureOptions
 {
-    /// <summary>Npgsql connection string of the database. Its user needs the REPLICATION attribute, and SELECT on nothing. Required.</summary>
+    /// <summary>Npgsql connection string of the database. Its user needs the REPLICATION attribute, and SELECT on the tables of snapshots alone. Required.</summary>
     public string ConnectionString { get; set; } = "";
 
     /// <summary>The logical replication slot: 1 to 63 of a-z, 0-9 and _ (PostgreSQL's rule). It holds the place, and WAL, until it is dropped. Required.</summary>
@@ -58,6 +58,18 @@ public sealed class CaptureOptions
 
     /// <summary>The operations to capture. Default all four.</summary>
     public ISet<CapturedOperation> Operations { get; } = new HashSet<CapturedOperation>(Enum.GetValues<CapturedOperation>());
+
+    /// <summary>Whether rows that were there before are read. Default <see cref="SnapshotMode.Never"/>. A snapshot that was interrupted goes on whatever this says; one that is asked for in SQL begins.</summary>
+    public SnapshotMode Snapshot { get; set; }
+
+    /// <summary>The tables that <see cref="Snapshot"/> is about, like <see cref="Tables"/>. They need a primary key, or a replica identity index, and the user SELECT on them. Default: all that are captured.</summary>
+    public IList<string> SnapshotTables { get; } = [];
+
+    /// <summary>Tables that a snapshot reads at once, each on a connection of its own: 1 to 16. Default 2.</summary>
+    public int SnapshotParallelism { get; set; } = 2;
+
+    /// <summary>Rows that are read at once, 1 to 100,000; fewer where they are more than 8 MiB. Default 2,000. Times <see cref="SnapshotParallelism"/> they are in memory; changes wait while they are written.</summary>
+    public int SnapshotChunkRows { get; set; } = 2000;
 
     /// <summary>Write events to standard output, one per line. Default true.</summary>
     public bool StandardOutput { get; set; } = true;
@@ -181,6 +193,19 @@ public enum OversizedPolicy
 
     /// <summary>A small event with its key, size and SHA-256 goes in its place to <c>{prefix}.transactions.oversized.event</c>.</summary>
     DeadLetter,
+}
+
+/// <summary>When rows that were there before the capture are read.</summary>
+public enum SnapshotMode
+{
+    /// <summary>Not by themselves.</summary>
+    Never,
+
+    /// <summary>When this capture creates the slot.</summary>
+    Initial,
+
+    /// <summary>At each start, unless one that was interrupted goes on.</summary>
+    Always,
 }
 
 /// <summary>How values look.</summary>

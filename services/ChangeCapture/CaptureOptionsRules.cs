@@ -45,6 +45,9 @@ internal static partial class CaptureOptionsRules
         Require(options.DeadLetterFile is null || options.Oversized is OversizedPolicy.DeadLetter, "DeadLetterFile: give it with Oversized: DeadLetter (--oversized dead-letter); otherwise nothing is replaced");
         Require(options.Oversized is OversizedPolicy.Stop || options.NatsServers.Count > 0, "Oversized: without NatsServers (--nats-server) nothing has a limit");
         Require(options.Operations.Count > 0, "Operations: name at least one of insert, update, delete, truncate");
+        problems.AddRange(options.SnapshotTables.Select(text => NamePattern.Parse(text, NamePattern.Table).Problem).OfType<string>().Select(problem => $"SnapshotTables: {problem}"));
+        Require(options.SnapshotParallelism is >= 1 and <= 16, $"SnapshotParallelism: {options.SnapshotParallelism} is not in 1 to 16");
+        Require(options.SnapshotChunkRows is >= 1 and <= 100_000, $"SnapshotChunkRows: {options.SnapshotChunkRows} is not in 1 to 100,000");
         Require(options.MaxInFlight is >= 1 and <= 60_000, $"MaxInFlight: {options.MaxInFlight} is not in 1 to 60,000");
         Require(options.MaxInFlightBytes >= 65_536, $"MaxInFlightBytes: {options.MaxInFlightBytes} is less than 65,536");
         Require(options.ConfirmInterval >= TimeSpan.FromMilliseconds(10) && options.ConfirmInterval <= TimeSpan.FromSeconds(10), $"ConfirmInterval: {options.ConfirmInterval} is not in 10 ms to 10 s");

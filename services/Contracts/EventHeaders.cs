@@ -44,6 +44,9 @@ public static class EventHeaders
     /// <summary>On a captured change that is not plain JSON: the media type of its body.</summary>
     public const string ContentType = "content-type";
 
+    /// <summary>On a row that a snapshot read: the snapshot, the row's key where it may be seen, and how many of the table were read up to it, as JSON. A start goes on behind it.</summary>
+    public const string CaptureSnapshot = "rule-cdc-snapshot";
+
     /// <summary>CloudEvents <c>id</c>: equal to <see cref="MessageId"/>.</summary>
     public const string CloudEventId = "ce-id";
 

@@ -51,11 +51,13 @@ internal static class CaptureCommand
             .SetMinimumLevel(result.GetValue(flags.Verbose) ? LogLevel.Debug : LogLevel.Information)
             .AddFilter("NATS", LogLevel.Warning)
             .AddFilter("Npgsql", LogLevel.Warning)
+            .AddFilter(typeof(SnapshotProgress).FullName, Console.IsErrorRedirected ? LogLevel.Information : LogLevel.None)
             .AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true))
             .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
         try
         {
-            await new Capture(options, loggers, TimeProvider.System).RunAsync(cancellationToken);
+            var bar = Console.IsErrorRedirected ? null : new SnapshotBar(Console.Error, TimeProvider.System);
+            await new Capture(options, loggers, TimeProvider.System) { SnapshotProgress = bar }.RunAsync(cancellationToken);
             return Stopped;
         }
         catch (CaptureException exception)

@@ -41,6 +41,9 @@ internal sealed class CaptureFlags
         ["ExcludedColumns"] = "--exclude-column",
         ["HashedColumns"] = "--hash-column",
         ["MaskedColumns"] = "--mask-column",
+        ["SnapshotTables"] = "--snapshot-table",
+        ["SnapshotParallelism"] = "--snapshot-parallelism",
+        ["SnapshotChunkRows"] = "--snapshot-chunk-rows",
         ["MaxInFlight"] = "--max-in-flight",
         ["SpoolDirectory"] = "--spool-directory",
         ["ShutdownTimeout"] = "--shutdown-timeout",
@@ -78,6 +81,7 @@ internal sealed class CaptureFlags
     private readonly Option<string[]> _operations = List("--operation", "Operations to capture: insert, update, delete, truncate; separated by commas. Default: all.");
     private readonly Option<string> _oversized = new("--oversized") { Description = "What becomes of a change that is larger than a server or stream takes. stop: the flow stops until the limit is raised. dead-letter: a small event with its key goes in its place.", DefaultValueFactory = _ => "stop" };
     private readonly Option<string?> _deadLetterFile = new("--dead-letter-file") { Description = "With --oversized dead-letter: a file to append the changes themselves to." };
+    private readonly SnapshotFlags _snapshot = new();
     private readonly Option<int> _maxInFlight = new("--max-in-flight") { Description = "Events that await their PubAck at once, 1 to 60,000.", DefaultValueFactory = _ => 1024 };
     private readonly Option<int> _shutdownTimeout = new("--shutdown-timeout") { Description = "Seconds that a stop waits for events on their way, 0 to 20; what is not stored by then comes again.", DefaultValueFactory = _ => 5 };
     private readonly Option<string> _spoolDirectory = new("--spool-directory") { Description = "Where large transactions wait for their commit.", DefaultValueFactory = _ => Path.GetTempPath() };
@@ -90,7 +94,7 @@ internal sealed class CaptureFlags
     public IReadOnlyList<Option> All =>
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _per, _withTransaction, _values, _target, _file, _natsServers,
-        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, _oversized, _deadLetterFile, _maxInFlight,
+        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, .. _snapshot.All, _oversized, _deadLetterFile, _maxInFlight,
         _shutdownTimeout, _spoolDirectory, .. _guard.All, Verbose,
     ];
 
@@ -133,12 +137,13 @@ internal sealed class CaptureFlags
         ReadTargets(result, options, problems);
         _nats.Read(result, options, problems);
         _guard.Read(result, options, problems);
+        _snapshot.Read(result, options, problems);
         return (options, problems);
     }
 
-    private static Option<string[]> List(string name, string description) => new(name) { Description = description + " May be given several times." };
+    public static Option<string[]> List(string name, string description) => new(name) { Description = description + " May be given several times." };
 
-    private static void Add(ICollection<string> list, string[]? values)
+    public static void Add(ICollection<string> list, string[]? values)
     {
         foreach (var value in values ?? [])
         {

@@ -46,12 +46,11 @@ internal sealed class CaptureHarness : IAsyncDisposable
     /// <param name="sql">What the database has before anything is captured; publication <c>pub</c> is for all tables.</param>
     /// <param name="nats">Settings of the nats-server.</param>
     /// <param name="client">How the test itself gets in there.</param>
-    /// <param name="settings">Of a PostgreSQL of its own; null: the one that all tests share.</param>
-    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null, Func<NatsOpts, NatsOpts>? client = null, string[]? settings = null)
+    /// <param name="postgres">A PostgreSQL of the test's own, which the harness ends; null: the one that all tests share.</param>
+    public static async Task<CaptureHarness> CreateAsync(string sql, NatsServerOptions? nats = null, Func<NatsOpts, NatsOpts>? client = null, PostgresServer? postgres = null)
     {
-        var own = settings is null ? null : await PostgresServer.StartPrivateAsync(settings);
-        var postgres = own ?? await PostgresServer.StartAsync();
-        var harness = new CaptureHarness(await postgres.CreateEmptyDatabaseAsync(), await NatsServer.StartAsync(nats), client) { _own = own };
+        var server = postgres ?? await PostgresServer.StartAsync();
+        var harness = new CaptureHarness(await server.CreateEmptyDatabaseAsync(), await NatsServer.StartAsync(nats), client) { _own = postgres };
         await harness.ExecuteAsync("CREATE PUBLICATION pub FOR ALL TABLES");
         await harness.ExecuteAsync(sql);
         return harness;
@@ -81,6 +80,20 @@ internal sealed class CaptureHarness : IAsyncDisposable
         await using var command = Database.CreateCommand(sql);
         command.CommandTimeout = 120;
         await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>How many rows the stream has that snapshots read.</summary>
+    public async Task<long> ReadsAsync(string table = "public.t")
+    {
+        try
+        {
+            var subjects = (await JetStream.GetStreamAsync(Stream, new() { SubjectsFilter = $"postgres.{table}.read" })).Info.State.Subjects;
+            return subjects?.Values.Sum() ?? 0;
+        }
+        catch (NatsException)
+        {
+            return 0;
+        }
     }
 
     public async Task<T> ScalarAsync<T>(string sql)

@@ -141,7 +141,7 @@ public sealed class GuardTests
     // The stream takes the first rows and no more.
     private static async Task<CaptureHarness> StalledAsync(string[]? settings = null)
     {
-        var harness = await CaptureHarness.CreateAsync(Rows.Table + "; CREATE TABLE filler (v text)", settings: settings);
+        var harness = await CaptureHarness.CreateAsync(Rows.Table + "; CREATE TABLE filler (v text)", postgres: settings is null ? null : await TestKit.PostgresServer.StartPrivateAsync(settings));
         await harness.JetStream.CreateStreamAsync(Full);
         var tool = await harness.CaptureToNatsAsync("--max-in-flight", "8");
         await harness.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(1, 50) g");

@@ -5,7 +5,7 @@ namespace RuleEngineNats.ChangeCapture.Tests;
 [Trait("Category", "Servers")]
 public sealed class ValueTests
 {
-    private const string Schema = """
+    internal const string Schema = """
         CREATE TYPE mood AS ENUM ('sad', 'o''k, "so"'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN posint AS int CHECK (VALUE > 0);
         CREATE TABLE types (id int PRIMARY KEY, c_bool bool, c_int2 int2, c_int8 int8, c_float4 float4, c_float8 float8, c_numeric numeric, c_money money,
           c_text text, c_varchar varchar(9), c_char char(5), c_name name, c_chr "char", c_bytea bytea, c_date date, c_time time, c_timetz timetz, c_timestamp timestamp,
@@ -16,7 +16,7 @@ public sealed class ValueTests
           c_generated int GENERATED ALWAYS AS (id * 2) STORED);
         """;
 
-    private const string Filled = """
+    internal const string Filled = """
         INSERT INTO types VALUES
         (1, true, -32768, 9223372036854775807, 'NaN', 1.7976931348623157e308, '123456789012345678901234567890.000100', '-12.34', E'q"\\ \n\t é😀', '', 'ab', 'n', 'x', '\x00ff',
          '0044-03-15 BC', '24:00:00', '23:59:59.999999-12', 'infinity', '-infinity', '-1 year 2 mons -3 days 04:05:06.789', '00000000-0000-0000-0000-00000000000a', '{"a":  [1.0, "\u0041"]}',

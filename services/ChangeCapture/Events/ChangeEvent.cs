@@ -1,4 +1,5 @@
 using RuleEngineNats.ChangeCapture.Pgoutput;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Events;
 
@@ -11,6 +12,9 @@ internal readonly record struct ChangeEvent(WalMessage Message, EventPosition Po
 {
     public const string RelationKind = "relation:";
     public const string TypeKind = "type:";
+
+    /// <summary>Of a row that a snapshot read: where it lies in the table.</summary>
+    public ReadPlace? Place { get; init; }
 
     /// <summary>What a description describes, null for other events: descriptions have no index of their own, since each session repeats them.</summary>
     public string? Described => Message switch

@@ -5,8 +5,8 @@ using RuleEngineNats.ChangeCapture.Pgoutput;
 namespace RuleEngineNats.ChangeCapture.Events;
 
 /// <summary>
-/// Where an event goes: <c>{prefix}.{schema}.{table}.{insert|update|delete|truncate|relation}</c>, and
-/// <c>{prefix}.transactions.{begin|commit|origin|type|message|changes|oversized}.event</c> for what concerns no table.
+/// Where an event goes: <c>{prefix}.{schema}.{table}.{insert|update|delete|read|truncate|relation}</c>, and
+/// <c>{prefix}.transactions.{begin|commit|origin|type|message|changes|oversized|snapshot|gap}.event</c> for what concerns no table.
 /// </summary>
 internal sealed class ChangeSubjects(string prefix)
 {
@@ -20,15 +20,21 @@ internal sealed class ChangeSubjects(string prefix)
 
     public string Commit { get; } = $"{prefix}.{Transactions}.commit.event";
 
+    public string Snapshot { get; } = $"{prefix}.{Transactions}.snapshot.event";
+
+    /// <summary>Of rows that a snapshot read.</summary>
+    public string Read(string schema, string table) => Table(schema, table)[(int)RowOperation.Read];
+
     public string Of(WalMessage message) => message switch
     {
         WalMessage.Begin => Begin,
         WalMessage.Commit => Commit,
-        WalMessage.Row row => Table(row.Relation)[(int)row.Operation],
-        WalMessage.Truncate truncate => Table(truncate.Relations[0])[3],
-        WalMessage.RelationDescription description => Table(description.Relation)[4],
+        WalMessage.Row row => Table(row.Relation.Schema, row.Relation.Name)[(int)row.Operation],
+        WalMessage.Truncate truncate => Table(truncate.Relations[0].Schema, truncate.Relations[0].Name)[4],
+        WalMessage.RelationDescription description => Table(description.Relation.Schema, description.Relation.Name)[5],
         WalMessage.TypeDescription => $"{prefix}.{Transactions}.type.event",
         WalMessage.Origin => $"{prefix}.{Transactions}.origin.event",
+        WalMessage.Snapshot => Snapshot,
         WalMessage.Logical => $"{prefix}.{Transactions}.message.event",
         WalMessage.Gap => $"{prefix}.{Transactions}.gap.event",
         TransactionPart => $"{prefix}.{Transactions}.changes.event",
@@ -59,13 +65,14 @@ internal sealed class ChangeSubjects(string prefix)
     /// <summary>A schema as a token. One named <c>transactions</c> is escaped as well, so that <c>{prefix}.transactions.&gt;</c> is never about tables.</summary>
     public static string SchemaToken(string schema) => schema == Transactions ? "%74ransactions" : Token(schema);
 
-    private string[] Table(Relation relation)
+    // The operations of rows come first, in their order.
+    private string[] Table(string schema, string name)
     {
-        var key = (relation.Schema, relation.Name);
+        var key = (schema, name);
         if (!_tables.TryGetValue(key, out var subjects))
         {
-            var table = $"{prefix}.{SchemaToken(relation.Schema)}.{Token(relation.Name)}";
-            _tables[key] = subjects = [$"{table}.insert", $"{table}.update", $"{table}.delete", $"{table}.truncate", $"{table}.relation"];
+            var table = $"{prefix}.{SchemaToken(schema)}.{Token(name)}";
+            _tables[key] = subjects = [$"{table}.insert", $"{table}.update", $"{table}.delete", $"{table}.read", $"{table}.truncate", $"{table}.relation"];
         }
 
         return subjects;

@@ -5,7 +5,6 @@ namespace RuleEngineNats.ChangeCapture.Filters;
 /// <summary>Which tables, columns and operations are captured.</summary>
 internal sealed class CaptureFilter
 {
-    private const string TableParts = "schema.table";
     private const string ColumnParts = "schema.table.column";
 
     private readonly NamePattern[] _tables;
@@ -19,8 +18,8 @@ internal sealed class CaptureFilter
 
     public CaptureFilter(CaptureOptions options)
     {
-        _tables = Parse(nameof(options.Tables), options.Tables, TableParts);
-        _excludedTables = Parse(nameof(options.ExcludedTables), options.ExcludedTables, TableParts);
+        _tables = Parse(nameof(options.Tables), options.Tables, NamePattern.Table);
+        _excludedTables = Parse(nameof(options.ExcludedTables), options.ExcludedTables, NamePattern.Table);
         _columns = Parse(nameof(options.Columns), options.Columns, ColumnParts);
         _excludedColumns = Parse(nameof(options.ExcludedColumns), options.ExcludedColumns, ColumnParts);
         _hashed = Parse(nameof(options.HashedColumns), options.HashedColumns, ColumnParts);
@@ -36,6 +35,9 @@ internal sealed class CaptureFilter
         => _tables.Length > 0 && _tables.All(pattern => pattern.IsLiteral) ? [.. _tables.Select(pattern => (pattern.Names[0], pattern.Names[1]))] : [];
 
     public bool Includes(CapturedOperation operation) => _operations.Contains(operation);
+
+    public bool Includes(string schema, string table)
+        => (_tables.Length == 0 || _tables.Any(pattern => pattern.Matches(schema, table))) && !_excludedTables.Any(pattern => pattern.Matches(schema, table));
 
     /// <summary>Settles for a table, as the server describes it, what is shown of it.</summary>
     public void Apply(Relation relation)
@@ -97,9 +99,6 @@ internal sealed class CaptureFilter
         var all = names.ToArray();
         return all.Length == 0 ? "nothing" : string.Join(", ", all.Take(Most)) + (all.Length > Most ? $" and {all.Length - Most} more" : "");
     }
-
-    private bool Includes(string schema, string table)
-        => (_tables.Length == 0 || _tables.Any(pattern => pattern.Matches(schema, table))) && !_excludedTables.Any(pattern => pattern.Matches(schema, table));
 
     private NamePattern[] Parse(string option, IEnumerable<string> texts, string parts)
     {

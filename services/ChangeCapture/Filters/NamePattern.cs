@@ -8,6 +8,9 @@ namespace RuleEngineNats.ChangeCapture.Filters;
 /// </summary>
 internal sealed class NamePattern
 {
+    /// <summary>The parts of a pattern for tables.</summary>
+    public const string Table = "schema.table";
+
     private readonly (string Name, bool Literal)[] _parts;
     private readonly string _text;
 
@@ -44,6 +47,10 @@ internal sealed class NamePattern
             ? (new(text, [.. parts]), null)
             : (null, $"'{text}' has {parts.Count} of the {wanted} parts of {names} (* stands for any name)");
     }
+
+    /// <summary>A name as a part that means it alone, and as SQL has it.</summary>
+    public static string Literal(string name)
+        => name.All(character => char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character == '_') ? name : $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     public bool Matches(params ReadOnlySpan<string> names)
     {

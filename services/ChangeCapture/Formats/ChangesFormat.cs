@@ -18,6 +18,6 @@ internal sealed class ChangesFormat(EventFormat format) : EventFormat
         }
 
         var body = format.Format(change);
-        return body is null || change.Transaction is null || format.Content(body) is var content && content.Length == body.Length ? body : content.ToArray();
+        return body is null || change is { Transaction: null } or { Message: WalMessage.Row { Operation: RowOperation.Read } } || format.Content(body) is var content && content.Length == body.Length ? body : content.ToArray();
     }
 }

@@ -56,6 +56,7 @@ internal sealed class CloudEventsFormat(RowShape shape, string database, string 
     {
         WalMessage.Row { Operation: RowOperation.Insert } => "row.insert",
         WalMessage.Row { Operation: RowOperation.Update } => "row.update",
+        WalMessage.Row { Operation: RowOperation.Read } => "row.read",
         WalMessage.Row => "row.delete",
         WalMessage.Truncate => "table.truncate",
         WalMessage.RelationDescription => "table.relation",
@@ -67,6 +68,7 @@ internal sealed class CloudEventsFormat(RowShape shape, string database, string 
         TransactionPart => "transaction.changes",
         OversizedEvent => "transaction.oversized",
         WalMessage.Gap => "transaction.gap",
+        WalMessage.Snapshot => "transaction.snapshot",
         _ => throw new ArgumentOutOfRangeException(nameof(message), message.GetType().Name, "not an event"),
     };
 

@@ -17,6 +17,11 @@ internal sealed class DebeziumFormat(RowShape shape, string database, string ser
 
     public override byte[]? Format(in ChangeEvent change)
     {
+        if (change.Message is WalMessage.Snapshot snapshot)
+        {
+            return snapshot.Event.ToJson();
+        }
+
         if (change.Message is not (WalMessage.Row or WalMessage.Truncate or WalMessage.Logical))
         {
             return null;
@@ -35,7 +40,7 @@ internal sealed class DebeziumFormat(RowShape shape, string database, string ser
                 }
 
                 Source(row.Relation, change);
-                Text("op"u8, row.Operation switch { RowOperation.Insert => "c", RowOperation.Update => "u", _ => "d" });
+                Text("op"u8, row.Operation switch { RowOperation.Insert => "c", RowOperation.Update => "u", RowOperation.Read => "r", _ => "d" });
                 break;
             case WalMessage.Truncate truncate:
                 Source(truncate.Relations[0], change);
@@ -80,7 +85,7 @@ internal sealed class DebeziumFormat(RowShape shape, string database, string ser
         Text("connector"u8, "postgresql");
         Text("name"u8, server);
         Number("ts_ms"u8, change.Transaction is { } committed ? UnixMilliseconds(committed.CommitTime) : time.GetUtcNow().ToUnixTimeMilliseconds());
-        Text("snapshot"u8, "false");
+        Text("snapshot"u8, change.Message is WalMessage.Row { Operation: RowOperation.Read } ? "incremental" : "false");
         Text("db"u8, database);
         Text("schema"u8, relation?.Schema ?? "");
         Text("table"u8, relation?.Name ?? "");

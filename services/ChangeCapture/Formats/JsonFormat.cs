@@ -16,6 +16,11 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
     /// <returns>Valid until the next event.</returns>
     public ReadOnlySpan<byte> Write(in ChangeEvent change)
     {
+        if (change.Message is WalMessage.Snapshot snapshot)
+        {
+            return snapshot.Event.ToJson();
+        }
+
         _json.Clear();
         _json.BeginObject();
         switch (change.Message)
@@ -100,6 +105,7 @@ internal sealed class JsonFormat(RowShape shape, bool pretty) : EventFormat
         {
             RowOperation.Insert => "Insert"u8,
             RowOperation.Update => "Update"u8,
+            RowOperation.Read => "Read"u8,
             _ => "Delete"u8,
         });
         Table(row.Relation);

@@ -24,6 +24,7 @@ internal sealed class ProtobufFormat(RowShape shape) : EventFormat
         WalMessage.RelationDescription description => new() { Relation = Describe(description.Relation) },
         WalMessage.Row { Operation: RowOperation.Insert } row => new() { Insert = Change(row, change) },
         WalMessage.Row { Operation: RowOperation.Update } row => new() { Update = Change(row, change) },
+        WalMessage.Row { Operation: RowOperation.Read } row => new() { Read = Change(row, change) },
         WalMessage.Row row => new() { Delete = Change(row, change) },
         WalMessage.Truncate truncate => new()
         {
@@ -34,6 +35,10 @@ internal sealed class ProtobufFormat(RowShape shape) : EventFormat
         WalMessage.Logical message => new()
         {
             Message = new() { Lsn = message.Lsn, Transactional = message.Transactional, Prefix = message.Prefix, Content = ByteString.CopyFrom(message.Content.Span), Place = Place(change) },
+        },
+        WalMessage.Snapshot { Event: var said } => new()
+        {
+            Snapshot = new() { Id = said.Id, State = said.State, Initial = said.Initial, Tables = { said.Tables }, Rows = said.Rows, Error = said.Error ?? "" },
         },
         WalMessage.Gap gap => new() { Gap = new() { FromLsn = gap.FromLsn, ToLsn = gap.ToLsn, Reason = gap.Reason } },
         OversizedEvent oversized => new() { Oversized = Oversized(oversized, change) },

@@ -47,6 +47,9 @@ internal sealed class TextFormat(RowShape shape) : EventFormat
             case WalMessage.Logical message:
                 Line($"MESSAGE [{message.Prefix}, LSN: {EventPosition.Text(message.Lsn)}] {Encoding.UTF8.GetString(message.Content.Span)}");
                 break;
+            case WalMessage.Snapshot { Event: var said }:
+                Line($"SNAPSHOT {said.State} [{said.Id}] {string.Join(", ", said.Tables)}: {said.Rows} rows{(said.Error is null ? "" : $"; {said.Error}")}");
+                break;
             case WalMessage.Gap gap:
                 Line($"GAP [from {EventPosition.Text(gap.FromLsn)} to {EventPosition.Text(gap.ToLsn)}] {gap.Reason}");
                 break;
@@ -64,6 +67,7 @@ internal sealed class TextFormat(RowShape shape) : EventFormat
     {
         RowOperation.Insert => "INSERT into",
         RowOperation.Update => "UPDATE",
+        RowOperation.Read => "READ from",
         _ => "DELETE from",
     };
 

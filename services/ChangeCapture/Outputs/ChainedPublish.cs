@@ -28,6 +28,11 @@ internal sealed class ChainedPublish(JetStreamConnection server, CaptureOptions 
             headers[EventHeaders.ExpectedLastMessageId] = expectedLast;
         }
 
+        if (outgoing.Place is { } read)
+        {
+            headers[EventHeaders.CaptureSnapshot] = read.ToHeader();
+        }
+
         if (outgoing.Part > 0)
         {
             headers[EventHeaders.CapturePart] = outgoing.Part.ToString(CultureInfo.InvariantCulture);

@@ -1,5 +1,6 @@
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Formats;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Outputs;
 
@@ -38,6 +39,15 @@ internal abstract class ChangeOutput : IAsyncDisposable
     {
     }
 
+    /// <summary>Whether it can be asked what it has of snapshots: rows go to it when the others have stored them, so that none is missing there.</summary>
+    public virtual bool RemembersSnapshots => false;
+
+    /// <summary>What it was told of this slot's snapshots, in that order. Waits for the output as long as it takes.</summary>
+    public virtual Task<IReadOnlyList<SnapshotEvent>> FindSnapshotsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<SnapshotEvent>>([]);
+
+    /// <summary>Where the last row lies that it has of a table and a snapshot; null where there is none. Waits for the output as long as it takes.</summary>
+    public virtual Task<ReadPlace?> FindReadAsync(string snapshot, string schema, string table, CancellationToken cancellationToken) => Task.FromResult<ReadPlace?>(null);
+
     public abstract ValueTask DisposeAsync();
 }
 
@@ -58,6 +68,9 @@ internal readonly record struct OutgoingEvent(long Ordinal, EventPosition Positi
 
     /// <summary>The number of a part of a transaction, from 1; 0 for another event.</summary>
     public int Part { get; init; }
+
+    /// <summary>Of a row that a snapshot read: where it lies in the table.</summary>
+    public ReadPlace? Place { get; init; }
 }
 
 /// <summary>What an event is in its transaction.</summary>

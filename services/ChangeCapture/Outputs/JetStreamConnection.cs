@@ -140,7 +140,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     /// </summary>
     public async Task<HeldEvent?> FindLastAsync(SourceIdentity source, CancellationToken cancellationToken)
     {
-        if (await FindLastMessageAsync(cancellationToken) is not { } last)
+        if (await GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken) is not { } last)
         {
             return null;
         }
@@ -159,23 +159,28 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
         return found;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await Acks.DisposeAsync();
-        await Connection.DisposeAsync();
-    }
+    /// <summary>Where a message of this slot and source lies in it; null where it is another's.</summary>
+    public EventPosition? PositionOf(StoredMessage message, SourceIdentity source)
+        => Own(name => StoredHeaders.Find(message.Hdrs, name), source)?.Position;
 
-    private async Task<StoredMessage?> FindLastMessageAsync(CancellationToken cancellationToken)
+    /// <summary>A message of the stream; null where there is none.</summary>
+    public async Task<StoredMessage?> GetAsync(StreamMsgGetRequest request, CancellationToken cancellationToken)
     {
         try
         {
-            return (await _stream!.GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken)).Message;
+            return (await _stream!.GetAsync(request, cancellationToken)).Message;
         }
         catch (NatsJSApiException exception) when (exception.Error.Code == NotFound)
         {
             // No such message, or no stream any more.
             return null;
         }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Acks.DisposeAsync();
+        await Connection.DisposeAsync();
     }
 
     // Others publish to the stream too, and parts of it may be deleted: the headers of a range are read.

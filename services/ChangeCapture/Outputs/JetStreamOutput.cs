@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Formats;
+using RuleEngineNats.ChangeCapture.Snapshots;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.ChangeCapture.Outputs;
@@ -39,6 +40,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     private string? _heldDescription;
     private string? _last;
     private ChainedPublish? _publish;
+    private StoredSnapshots? _snapshots;
 
     public JetStreamOutput(JetStreamConnection server, CaptureOptions options, EventFormat format, DeadLetters? deadLetters, CaptureStatus status, TimeProvider time, ILogger<JetStreamOutput> logger)
     {
@@ -70,6 +72,7 @@ internal sealed partial class JetStreamOutput : ChangeOutput
     {
         _source = source;
         _publish = new(_server, _options, source, Format.ContentType, _time);
+        _snapshots = new(_server, _options, source, _time, _logger);
         _held = await _server.OpenAsync(source, cancellationToken);
         if (_held is { } held)
         {
@@ -82,6 +85,13 @@ internal sealed partial class JetStreamOutput : ChangeOutput
 
     public override ValueTask WriteAsync(OutgoingEvent outgoing, CancellationToken cancellationToken)
         => _held?.Position >= outgoing.Position || IsHeldDescription(outgoing) ? ValueTask.CompletedTask : PublishAsync(outgoing, cancellationToken);
+
+    public override bool RemembersSnapshots => true;
+
+    public override Task<IReadOnlyList<SnapshotEvent>> FindSnapshotsAsync(CancellationToken cancellationToken) => _snapshots!.FindSnapshotsAsync(cancellationToken);
+
+    public override Task<ReadPlace?> FindReadAsync(string snapshot, string schema, string table, CancellationToken cancellationToken)
+        => _snapshots!.FindReadAsync(snapshot, schema, table, cancellationToken);
 
     public override ValueTask FlushAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 

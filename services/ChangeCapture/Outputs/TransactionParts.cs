@@ -1,5 +1,6 @@
 using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Formats;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Outputs;
 
@@ -45,6 +46,13 @@ internal sealed class TransactionParts(ChangeOutput inner, EventFormat changes, 
 
     // In this order: what is no longer here is there already.
     public override long FirstUnsettled => Math.Min(Interlocked.Read(ref _first), inner.FirstUnsettled);
+
+    public override bool RemembersSnapshots => inner.RemembersSnapshots;
+
+    public override Task<IReadOnlyList<SnapshotEvent>> FindSnapshotsAsync(CancellationToken cancellationToken) => inner.FindSnapshotsAsync(cancellationToken);
+
+    public override Task<ReadPlace?> FindReadAsync(string snapshot, string schema, string table, CancellationToken cancellationToken)
+        => inner.FindReadAsync(snapshot, schema, table, cancellationToken);
 
     public override Task OpenAsync(SourceIdentity source, CancellationToken cancellationToken) => inner.OpenAsync(source, cancellationToken);
 

@@ -1,3 +1,5 @@
+using RuleEngineNats.ChangeCapture.Snapshots;
+
 namespace RuleEngineNats.ChangeCapture.Pgoutput;
 
 /// <summary>A message of pgoutput, protocol version 2. Times are microseconds since 2000-01-01 UTC.</summary>
@@ -26,6 +28,9 @@ internal abstract record WalMessage
     /// <param name="ToLsn">From here on they do again.</param>
     internal sealed record Gap(ulong FromLsn, ulong ToLsn, string Reason) : WalMessage;
 
+    /// <summary>What stands in the place of a logical message about snapshots.</summary>
+    internal sealed record Snapshot(SnapshotEvent Event) : WalMessage;
+
     internal sealed record StreamStart(uint Xid) : WalMessage;
 
     internal sealed record StreamStop : WalMessage;
@@ -42,4 +47,7 @@ internal enum RowOperation
     Insert,
     Update,
     Delete,
+
+    /// <summary>Nothing: a snapshot read it.</summary>
+    Read,
 }

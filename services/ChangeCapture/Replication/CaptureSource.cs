@@ -4,6 +4,7 @@ using Npgsql;
 using Npgsql.Replication;
 using NpgsqlTypes;
 using RuleEngineNats.ChangeCapture.Filters;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Replication;
 
@@ -16,7 +17,14 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     private const string WalSettings =
         "-c wal_sender_timeout=30s -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c timezone=UTC";
 
+    // A snapshot reads every row or says that it cannot, and its marks are in the WAL at once.
+    private const string ReadSettings =
+        "-c row_security=off -c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c synchronous_commit=local";
+
     private bool _hadSlot;
+
+    /// <summary>Whether the slot is this process's, and a snapshot was asked for together with it.</summary>
+    public bool HasCreatedSlot { get; private set; }
 
     public LogicalReplicationConnection CreateReplication() => new(With("wal", WalSettings))
     {
@@ -25,7 +33,8 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         WalReceiverTimeout = TimeSpan.FromSeconds(30),
     };
 
-    public NpgsqlConnection CreateConnection(string purpose) => new(With(purpose, ""));
+    /// <summary>An ordinary connection, whose notes in the WAL wait for no standby.</summary>
+    public NpgsqlConnection CreateConnection(string purpose) => new(With(purpose, "-c synchronous_commit=local"));
 
     /// <summary>Leaves out what the slot is behind.</summary>
     /// <returns>Where it goes on.</returns>
@@ -34,6 +43,18 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         await using var connection = CreateConnection("slot");
         await connection.OpenAsync(cancellationToken);
         return await slots.PassBacklogAsync(connection, behindBytes, cancellationToken);
+    }
+
+    /// <summary>A connection that snapshots are read with: values look as in the WAL.</summary>
+    public NpgsqlConnection CreateReading() => new(With("snapshot", $"{WalSettings} {ReadSettings}"));
+
+    /// <summary>Asks for the snapshot that the options speak of.</summary>
+    public async Task RequestSnapshotAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = CreateReading();
+        await connection.OpenAsync(cancellationToken);
+        await CheckSnapshotAsync(connection, cancellationToken);
+        await TableQueries.EmitAsync(connection, SnapshotMessage.InitialRequest(options), cancellationToken);
     }
 
     /// <returns>Where to begin.</returns>
@@ -167,13 +188,18 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
                 throw new CaptureException($"slot {options.Slot} does not exist: create it with CreateSlot (--create-slot), or name one that does") { Failure = CaptureFailure.SlotLost };
             }
 
-            await slots.CreateAsync(connection, null, "the slot was made here", cancellationToken);
+            if (options.Snapshot is not SnapshotMode.Never)
+            {
+                await CheckSnapshotAsync(connection, cancellationToken);
+            }
+
+            HasCreatedSlot = await slots.CreateAsync(connection, null, "the slot was made here", cancellationToken);
             slot = await FindSlotAsync(connection, cancellationToken) ?? throw new CaptureException($"slot {options.Slot} is gone as soon as it was created");
         }
 
         if (slot.IsLost && options.RecoverSlot)
         {
-            await slots.ReplaceAsync(connection, slot.Confirmed, cancellationToken);
+            HasCreatedSlot = await slots.ReplaceAsync(connection, slot.Confirmed, cancellationToken);
             slot = await FindSlotAsync(connection, cancellationToken) ?? slot;
         }
 
@@ -195,6 +221,15 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
 
         _hadSlot = true;
         return options.StartLsn;
+    }
+
+    private async Task CheckSnapshotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        var (_, problems) = await new SnapshotTables(options, filter).FindAsync(connection, [.. options.SnapshotTables], cancellationToken);
+        if (problems.Count > 0)
+        {
+            throw new CaptureException(string.Join(Environment.NewLine, problems));
+        }
     }
 
     private async Task<Slot?> FindSlotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
@@ -226,7 +261,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     }
 
     // CREATE PUBLICATION takes no parameters.
-    private static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    public static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     private string With(string purpose, string settings)
     {

@@ -9,6 +9,10 @@ internal sealed class ConfirmedWal
     private readonly Queue<(long LastOrdinal, ulong EndLsn)> _ended = new();
     private int _open;
     private ulong _confirmed;
+    private ulong _given;
+
+    /// <summary>Nothing more is confirmed, whatever is stored: what has been read since must come again after an interruption.</summary>
+    public bool Held { get; set; }
 
     /// <summary>A new replication session: what was open in the last comes again.</summary>
     public void Restart()
@@ -80,7 +84,8 @@ internal sealed class ConfirmedWal
                 _confirmed = Math.Max(_confirmed, received);
             }
 
-            return _confirmed;
+            _given = Held ? _given : _confirmed;
+            return _given;
         }
     }
 }

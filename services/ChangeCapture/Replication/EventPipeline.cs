@@ -61,6 +61,32 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         }
     }
 
+    /// <summary>Rows that a snapshot read. An output that remembers how far it came gets them when the others have stored them, so that these miss none.</summary>
+    public async ValueTask WriteReadsAsync(IReadOnlyList<ChangeEvent> reads, CancellationToken cancellationToken)
+    {
+        foreach (var output in outputs.OrderBy(output => output.RemembersSnapshots))
+        {
+            var ordinal = LastOrdinal;
+            foreach (var read in reads)
+            {
+                ordinal++;
+                if (output.Format.Format(read) is { } body)
+                {
+                    await output.WriteAsync(
+                        new(ordinal, read.Position, null, subjects.Of(read.Message), read.Position.MessageId(slot, null), body) { Place = read.Place }, cancellationToken);
+                }
+            }
+
+            await output.FlushAsync(cancellationToken);
+            await output.SyncAsync(cancellationToken);
+        }
+
+        if (reads.Count > 0)
+        {
+            (LastOrdinal, _written) = (LastOrdinal + reads.Count, reads[^1].Position);
+        }
+    }
+
     public async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
         foreach (var output in outputs)

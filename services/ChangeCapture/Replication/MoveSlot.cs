@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ChangeCapture.Guard;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Replication;
 
@@ -15,7 +16,8 @@ internal sealed partial class MoveSlot(CaptureOptions options, TimeProvider time
     private static readonly TimeSpan ReleaseDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ReleasePoll = TimeSpan.FromMilliseconds(50);
 
-    public async Task CreateAsync(NpgsqlConnection connection, NpgsqlLogSequenceNumber? from, string reason, CancellationToken cancellationToken)
+    /// <returns>Whether it was made here.</returns>
+    public async Task<bool> CreateAsync(NpgsqlConnection connection, NpgsqlLogSequenceNumber? from, string reason, CancellationToken cancellationToken)
     {
         var standby = await IsStandbyAsync(connection, cancellationToken);
 
@@ -23,10 +25,11 @@ internal sealed partial class MoveSlot(CaptureOptions options, TimeProvider time
         var failover = connection.PostgreSqlVersion.Major >= FirstMajorWithFailover && !standby ? ", false, false, true" : "";
         Creating(options.Slot);
 
-        // One statement: with the slot there is the note. A standby has no WAL of its own to write it into.
+        // One statement: with the slot there are the note and the request, where one is made. A standby has no WAL of its own to write them into.
         await using var command = new NpgsqlCommand(
             $"""
-            SELECT CASE WHEN $2 THEN pg_logical_emit_message(true, $3, json_build_object('slot', $1::text, 'from', $4::text, 'to', s.lsn, 'reason', $5::text)::text) END
+            SELECT CASE WHEN $2 THEN pg_logical_emit_message(true, $3, json_build_object('slot', $1::text, 'from', $4::text, 'to', s.lsn, 'reason', $5::text)::text) END,
+                   CASE WHEN $2 THEN pg_logical_emit_message(true, $6, $7::text) END
               FROM pg_create_logical_replication_slot($1, 'pgoutput'{failover}) AS s
             """,
             connection)
@@ -40,20 +43,24 @@ internal sealed partial class MoveSlot(CaptureOptions options, TimeProvider time
                 new() { Value = SlotNotes.Gap },
                 new() { Value = (object?)from?.ToString() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
                 new() { Value = reason },
+                new() { Value = SnapshotMessage.Prefix },
+                new() { Value = options.Snapshot is SnapshotMode.Never && !options.RecoverSlot ? DBNull.Value : SnapshotMessage.InitialRequest(options).ToJson(), NpgsqlDbType = NpgsqlDbType.Text },
             },
         };
         try
         {
             await command.ExecuteNonQueryAsync(cancellationToken);
+            return true;
         }
         catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.DuplicateObject)
         {
             // Somebody else asked for it at the same moment.
+            return false;
         }
     }
 
     /// <summary>In the place of one that has lost its WAL.</summary>
-    public async Task ReplaceAsync(NpgsqlConnection connection, NpgsqlLogSequenceNumber? from, CancellationToken cancellationToken)
+    public async Task<bool> ReplaceAsync(NpgsqlConnection connection, NpgsqlLogSequenceNumber? from, CancellationToken cancellationToken)
     {
         Replacing(options.Slot, from);
         await using (var command = new NpgsqlCommand("SELECT pg_drop_replication_slot($1)", connection) { Parameters = { new() { Value = options.Slot } } })
@@ -61,7 +68,7 @@ internal sealed partial class MoveSlot(CaptureOptions options, TimeProvider time
             await ReleasedAsync(command, cancellationToken);
         }
 
-        await CreateAsync(connection, from, "the slot had lost its WAL and was replaced", cancellationToken);
+        return await CreateAsync(connection, from, "the slot had lost its WAL and was replaced", cancellationToken);
     }
 
     /// <summary>To the end of the WAL. The session must have ended.</summary>
@@ -71,12 +78,13 @@ internal sealed partial class MoveSlot(CaptureOptions options, TimeProvider time
         // The note first: what is killed in between finds it behind the backlog, and nothing is missing.
         await using var note = new NpgsqlCommand(
             """
-            SELECT s.now, pg_logical_emit_message(true, $2, json_build_object('slot', $1::text, 'from', s.confirmed_flush_lsn, 'to', s.now, 'reason', $3::text)::text)
+            SELECT s.now, pg_logical_emit_message(true, $2, json_build_object('slot', $1::text, 'from', s.confirmed_flush_lsn, 'to', s.now, 'reason', $3::text)::text),
+                   pg_logical_emit_message(true, $4, $5::text)
               FROM (SELECT confirmed_flush_lsn, pg_current_wal_lsn() AS now FROM pg_replication_slots WHERE slot_name = $1) AS s
             """,
             connection)
         {
-            Parameters = { new() { Value = options.Slot }, new() { Value = SlotNotes.Gap }, new() { Value = $"WalPolicy drop: the outputs were {behindBytes} bytes behind" } },
+            Parameters = { new() { Value = options.Slot }, new() { Value = SlotNotes.Gap }, new() { Value = $"WalPolicy drop: the outputs were {behindBytes} bytes behind" }, new() { Value = SnapshotMessage.Prefix }, new() { Value = (SnapshotMessage.InitialRequest(options) with { Initial = false }).ToJson() } },
         };
         var end = (NpgsqlLogSequenceNumber)(await note.ExecuteScalarAsync(cancellationToken))!;
         Passing(options.Slot, behindBytes, end);

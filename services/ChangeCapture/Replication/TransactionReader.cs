@@ -2,6 +2,7 @@ using RuleEngineNats.ChangeCapture.Events;
 using RuleEngineNats.ChangeCapture.Filters;
 using RuleEngineNats.ChangeCapture.Guard;
 using RuleEngineNats.ChangeCapture.Pgoutput;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.ChangeCapture.Replication;
 
@@ -15,6 +16,7 @@ internal sealed class TransactionReader : IDisposable
     private readonly EventPipeline _pipeline;
     private readonly ConfirmedWal _wal;
     private readonly ReadSlotNote _notes;
+    private readonly SnapshotQueue _snapshots;
     private readonly string _spoolDirectory;
     private readonly WalDecoder _decoder;
     private readonly Dictionary<uint, TransactionSpool> _spools = [];
@@ -26,11 +28,12 @@ internal sealed class TransactionReader : IDisposable
     private bool _begun;
     private long _index;
 
-    public TransactionReader(CaptureFilter filter, EventPipeline pipeline, ConfirmedWal wal, ReadSlotNote notes, string spoolDirectory)
+    public TransactionReader(CaptureFilter filter, EventPipeline pipeline, ConfirmedWal wal, ReadSlotNote notes, SnapshotQueue snapshots, string spoolDirectory)
     {
-        (_filter, _pipeline, _wal, _notes, _spoolDirectory) = (filter, pipeline, wal, notes, spoolDirectory);
+        (_filter, _pipeline, _wal, _notes, _snapshots, _spoolDirectory) = (filter, pipeline, wal, notes, snapshots, spoolDirectory);
         _decoder = new(filter.Apply);
         wal.Restart();
+        snapshots.BeginSession();
     }
 
     /// <param name="lsn">Where in the WAL the message's cause lies.</param>
@@ -77,6 +80,10 @@ internal sealed class TransactionReader : IDisposable
             case WalMessage.StreamCommit commit:
                 await ReplayAsync(commit, cancellationToken);
                 break;
+            case WalMessage.Logical { Transactional: false, Prefix: SnapshotMessage.Prefix }:
+                // Without a transaction it has no commit that the rows could take the place of.
+                _snapshots.Refuse();
+                break;
             case WalMessage.Logical { Transactional: false } logical:
                 await ImmediateAsync(logical, cancellationToken);
                 break;
@@ -107,6 +114,7 @@ internal sealed class TransactionReader : IDisposable
                 _index++;
                 if (row.Relation.Included && _filter.Includes(Operation(row.Operation)))
                 {
+                    _snapshots.Note(_transaction!.Xid, row);
                     await EmitAsync(message, row.Relation, lsn, cancellationToken);
                 }
 
@@ -125,6 +133,10 @@ internal sealed class TransactionReader : IDisposable
             case WalMessage.Logical note when SlotNotes.IsNote(note):
                 _index++;
                 await _notes.HandleAsync(note, new(_transaction?.CommitLsn ?? lsn, _index), lsn, cancellationToken);
+                break;
+            case WalMessage.Logical { Prefix: SnapshotMessage.Prefix } logical:
+                _index++;
+                await SnapshotAsync(logical, lsn, cancellationToken);
                 break;
             case WalMessage.Logical:
                 _index++;
@@ -155,6 +167,12 @@ internal sealed class TransactionReader : IDisposable
             await BeginAsync(transaction, cancellationToken);
         }
 
+        await DescribeAsync(relation, position, lsn, transaction, cancellationToken);
+        await _pipeline.WriteAsync(new(message, position, lsn, transaction), cancellationToken);
+    }
+
+    private async ValueTask DescribeAsync(Relation? relation, EventPosition position, ulong lsn, TransactionSummary transaction, CancellationToken cancellationToken)
+    {
         if (relation is not null && _pipeline.IsNew(relation))
         {
             foreach (var type in relation.Types)
@@ -164,8 +182,39 @@ internal sealed class TransactionReader : IDisposable
 
             await _pipeline.WriteAsync(new(new WalMessage.RelationDescription(relation), position, lsn, transaction), cancellationToken);
         }
+    }
 
-        await _pipeline.WriteAsync(new(message, position, lsn, transaction), cancellationToken);
+    // Rows that were read take the place of their mark, and have no Begin and Commit around them: nothing happened to them there.
+    private async ValueTask SnapshotAsync(WalMessage.Logical message, ulong lsn, CancellationToken cancellationToken)
+    {
+        var transaction = _transaction ?? throw new PgoutputException("a change outside of a transaction");
+        var first = new EventPosition(transaction.CommitLsn, _index);
+        var content = await _snapshots.MeetAsync(message.Content, first, cancellationToken);
+        if (content is Announcement announcement)
+        {
+            // On its own in every unit of events: a later start looks for it.
+            if (!_pipeline.IsWritten(first))
+            {
+                await _pipeline.WriteAsync(new(new WalMessage.Snapshot(announcement.Event), first, lsn, null), cancellationToken);
+            }
+        }
+        else if (content is TableChunk { Kept.Count: > 0 } chunk)
+        {
+            var relation = chunk.Description.Relation;
+            await DescribeAsync(relation, first, lsn, transaction, cancellationToken);
+            await _pipeline.WriteReadsAsync(
+                [.. chunk.Kept.Select((kept, index) => new ChangeEvent(
+                    new WalMessage.Row(RowOperation.Read, relation, null, false, kept.Row.Values), first with { Index = first.Index + index }, lsn, transaction)
+                {
+                    Place = chunk.PlaceOf(kept.Row, kept.Index),
+                })],
+                cancellationToken);
+        }
+
+        if (content is not null)
+        {
+            _snapshots.Written(content);
+        }
     }
 
     private async ValueTask BeginAsync(TransactionSummary transaction, CancellationToken cancellationToken)
