@@ -139,7 +139,7 @@ internal sealed class CaptureHarness : IAsyncDisposable
         var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
         await foreach (var message in consumer.ConsumeAsync<byte[]>())
         {
-            yield return new(message.Subject, message.Data!, message.Headers ?? []);
+            yield return new(message.Subject, message.Data ?? [], message.Headers ?? []);
             if (message.Metadata!.Value.Sequence.Stream >= state.LastSeq)
             {
                 break;

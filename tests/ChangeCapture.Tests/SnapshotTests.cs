@@ -19,8 +19,7 @@ public sealed class SnapshotTests
         await harness.ConfirmedAsync(tool);
         var stored = await harness.ReadStreamAsync();
         Assert.Equal(
-            [.. Transaction("transactions.snapshot.event"), "public.t.relation", .. Enumerable.Repeat("public.t.read", 1000),
-                .. Transaction("transactions.snapshot.event"), .. Transaction("public.t.update")],
+            ["transactions.snapshot.event", "public.t.relation", .. Enumerable.Repeat("public.t.read", 1000), "transactions.snapshot.event", .. Transaction("public.t.update")],
             stored.Select(message => message.Subject["postgres.".Length..]));
         Assert.Equal(Enumerable.Range(1, 1000).Select(id => $"id={id}, n={(id == 7 ? 0 : id)}, pad={new string('x', 20)}").Order(StringComparer.Ordinal), ReplayedTable.Of(stored, "public.t", "id").Rows);
         Assert.Equal(stored.Count, stored.Select(message => message.Id).Distinct().Count());

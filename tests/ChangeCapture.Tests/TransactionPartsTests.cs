@@ -37,7 +37,8 @@ public sealed class TransactionPartsTests
     {
         const int Count = 20_000;
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
-        var config = new StreamConfig(CaptureHarness.Stream, ["postgres.>"]) { MaxMsgSize = 6_000, DuplicateWindow = TimeSpan.FromMilliseconds(100) };
+        // Full within the transaction: there the tool is killed.
+        var config = new StreamConfig(CaptureHarness.Stream, ["postgres.>"]) { MaxMsgSize = 6_000, MaxMsgs = 15, Discard = StreamConfigDiscard.New, DuplicateWindow = TimeSpan.FromMilliseconds(100) };
         await harness.JetStream.CreateStreamAsync(config);
         string[] arguments = ["--per", "transaction", "--max-in-flight", "4"];
         var tool = await harness.CaptureToNatsAsync(arguments);
@@ -46,14 +47,15 @@ public sealed class TransactionPartsTests
         var limits = new[] { 9_000, 4_000, 30_000 };
         foreach (var limit in limits)
         {
-            var before = await harness.StoredAsync();
-            await tool.WaitAsync(async () => await harness.StoredAsync() > before + 10, "parts are stored");
+            await tool.WaitAsync(async () => await harness.StoredAsync() == config.MaxMsgs, "parts are stored");
             await tool.KillAsync();
             Assert.False(Transaction((await harness.ReadStreamAsync())[^1]).GetProperty("last").GetBoolean());
-            await harness.JetStream.UpdateStreamAsync(config with { MaxMsgSize = limit });
+            config = config with { MaxMsgSize = limit, MaxMsgs = config.MaxMsgs + 15 };
+            await harness.JetStream.UpdateStreamAsync(config);
             tool = await harness.CaptureToNatsAsync(arguments);
         }
 
+        await harness.JetStream.UpdateStreamAsync(config with { MaxMsgs = -1 });
         await harness.ConfirmedAsync(tool);
         var stored = await harness.ReadStreamAsync();
         Assert.Equal(stored.Count, stored.Select(message => message.Id).Distinct().Count());

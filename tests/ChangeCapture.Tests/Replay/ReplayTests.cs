@@ -21,8 +21,10 @@ public sealed class ReplayTests(ITestOutputHelper output)
     public async Task A_stream_written_through_kills_makes_a_second_database_equal_to_the_first()
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(40));
-        await using var harness = await CaptureHarness.CreateAsync(Workload.Schema, new(MaxPayload: 8 * 1024 * 1024));
-        var second = await (await PostgresServer.StartAsync()).CreateEmptyDatabaseAsync();
+        // Prepared and large transactions would keep other tests from making their slots.
+        var postgres = await PostgresServer.StartPrivateAsync(["max_prepared_transactions=10"]);
+        await using var harness = await CaptureHarness.CreateAsync(Workload.Schema, new(MaxPayload: 8 * 1024 * 1024), postgres: postgres);
+        var second = await postgres.CreateEmptyDatabaseAsync();
         await PrepareAsync(harness, second);
         var workload = new Workload(harness);
         var commit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
