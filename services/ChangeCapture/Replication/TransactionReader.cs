@@ -103,7 +103,7 @@ internal sealed class TransactionReader : IDisposable
                 break;
             case WalMessage.Row row:
                 _index++;
-                if (row.Relation.Included && _filter.Includes(Operation(row.Operation)))
+                if (row.Relation.Included && _filter.Includes(Operation(row.Operation)) && row.Relation.Wanted?.Invoke(row) != false)
                 {
                     await EmitAsync(message, row.Relation, lsn, cancellationToken);
                 }
