@@ -100,16 +100,19 @@ internal sealed class CaptureHarness : IAsyncDisposable
     }
 
     /// <summary>Every message of the stream, in its order.</summary>
-    public async Task<List<StoredEvent>> ReadStreamAsync()
+    public Task<List<StoredEvent>> ReadStreamAsync() => ReadStreamAsync(JetStream);
+
+    /// <summary>The same of another server.</summary>
+    public static async Task<List<StoredEvent>> ReadStreamAsync(NatsJSContext jetStream)
     {
         var events = new List<StoredEvent>();
-        var state = (await JetStream.GetStreamAsync(Stream)).Info.State;
+        var state = (await jetStream.GetStreamAsync(Stream)).Info.State;
         if (state.Messages == 0)
         {
             return events;
         }
 
-        var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
+        var consumer = await jetStream.CreateOrderedConsumerAsync(Stream);
         await foreach (var message in consumer.ConsumeAsync<byte[]>())
         {
             events.Add(new(message.Subject, message.Data!, message.Headers!));

@@ -24,14 +24,8 @@ internal sealed class RowFilter
     /// <param name="names">What the parts of a table are.</param>
     public static (RowFilter? Filter, string? Problem) Parse(string text, string names)
     {
-        var quoted = false;
-        var equals = text.AsSpan().IndexOf('=') < 0 ? -1 : 0;
-        for (; equals >= 0 && equals < text.Length && (quoted || text[equals] != '='); equals++)
-        {
-            quoted ^= text[equals] == '"';
-        }
-
-        if (equals < 0 || equals == text.Length || string.IsNullOrWhiteSpace(text[(equals + 1)..]))
+        var equals = EqualsAt(text);
+        if (equals < 0 || string.IsNullOrWhiteSpace(text[(equals + 1)..]))
         {
             return (null, $"'{text}' is no filter: write {names}, an equals sign and a SQL/JSON path, e.g. public.orders=$.total > 100");
         }
@@ -104,6 +98,22 @@ internal sealed class RowFilter
     }
 
     public override string ToString() => $"{Table}={_path}";
+
+    // A name in double quotes may have one.
+    private static int EqualsAt(string text)
+    {
+        var quoted = false;
+        for (var at = 0; at < text.Length; at++)
+        {
+            quoted ^= text[at] == '"';
+            if (!quoted && text[at] == '=')
+            {
+                return at;
+            }
+        }
+
+        return -1;
+    }
 
     private bool Matches()
     {

@@ -10,20 +10,21 @@ public sealed class RowFilterTests
         CREATE TABLE orders (id int PRIMARY KEY, total numeric, status text, doc jsonb, big text);
         ALTER TABLE orders ALTER big SET STORAGE EXTERNAL;
         CREATE TABLE other (id int PRIMARY KEY);
+        CREATE TABLE "a=b" (id int PRIMARY KEY);
         """;
 
     [Fact]
     public async Task Rows_are_captured_that_the_filter_lets_pass_and_keep_their_places()
     {
         await using var harness = await CaptureHarness.CreateAsync(Orders);
-        var tool = await harness.CaptureToNatsAsync("--row-filter", "public.orders=$.total > 100 && $.status == \"paid\"", "--row-filter", "public.o*ers=$.id < 1000", "--mask-column", "public.orders.status");
-        await harness.ExecuteAsync("INSERT INTO orders VALUES (1, 5, 'paid'), (2, 100.01, 'paid'), (3, 200, 'new'), (4, NULL, NULL), (5, 1e9, 'paid'), (1005, 500, 'paid'); INSERT INTO other VALUES (7)");
+        var tool = await harness.CaptureToNatsAsync("--row-filter", "public.orders=$.total > 100 && $.status == \"paid\"", "--row-filter", "public.o*ers=$.id < 1000", "--row-filter", "public.\"a=b\"=$.id == 2", "--mask-column", "public.orders.status");
+        await harness.ExecuteAsync("INSERT INTO orders VALUES (1, 5, 'paid'), (2, 100.01, 'paid'), (3, 200, 'new'), (4, NULL, NULL), (5, 1e9, 'paid'), (1005, 500, 'paid'); INSERT INTO other VALUES (7); INSERT INTO \"a=b\" VALUES (1), (2)");
         await harness.ExecuteAsync("UPDATE orders SET total = 101 WHERE id = 1; UPDATE orders SET total = 99 WHERE id = 5");
         await harness.ExecuteAsync("ALTER TABLE orders REPLICA IDENTITY FULL; DELETE FROM orders WHERE id = 5; DELETE FROM orders WHERE id = 2; TRUNCATE orders");
         await harness.ConfirmedAsync(tool);
         var rows = (await harness.ReadStreamAsync()).Where(message => message.Subject.StartsWith("postgres.public.", StringComparison.Ordinal) && !message.Subject.EndsWith("relation", StringComparison.Ordinal)).ToArray();
-        Assert.Equal(["orders.insert 2", "orders.insert 5", "other.insert 7", "orders.update 1", "orders.delete 2", "orders.truncate "], rows.Select(message => $"{message.Subject["postgres.public.".Length..]} {Id(message)}"));
-        Assert.Equal(["2", "5", "7"], rows.Take(3).Select(message => message.Id.Split(':')[^1]));
+        Assert.Equal(["orders.insert 2", "orders.insert 5", "other.insert 7", "a%3Db.insert 2", "orders.update 1", "orders.delete 2", "orders.truncate "], rows.Select(message => $"{message.Subject["postgres.public.".Length..]} {Id(message)}"));
+        Assert.Equal(["2", "5", "7", "9"], rows.Take(4).Select(message => message.Id.Split(':')[^1]));
         Assert.DoesNotContain("paid", string.Concat(rows.Select(message => message.Body)), StringComparison.Ordinal);
     }
 
@@ -48,7 +49,7 @@ public sealed class RowFilterTests
     [InlineData("--row-filter: public.orders=$.status like_regex \"a\": like_regex is not supported", "public.orders=$.status like_regex \"a\"")]
     [InlineData("--row-filter: public.orders=1 == 1: it asks for no column", "public.orders=1 == 1")]
     [InlineData("--row-filter: public.orders=$.totl > 3 && exists($ ? (@.doc.x == 1 || @.nme == 2)): public.orders has no column totl; it has big, doc, id, status, total", "public.orders=$.totl > 3 && exists($ ? (@.doc.x == 1 || @.nme == 2))")]
-    [InlineData("--row-filter: no published table is public.orderz; published: public.orders, public.other", "public.orderz=$.total > 3")]
+    [InlineData("--row-filter: no published table is public.orderz; published: public.a=b, public.orders, public.other", "public.orderz=$.total > 3")]
     [InlineData("--row-filter: 'public.orders' is no filter: write schema.table, an equals sign and a SQL/JSON path", "public.orders")]
     [InlineData("--row-filter: 'orders' has 1 of the 2 parts of schema.table", "orders=$.total > 3")]
     public async Task What_is_wrong_with_a_filter_is_said_at_the_start(string problem, string filter)
