@@ -56,6 +56,13 @@ public sealed class CaptureOptions
     /// <summary>Columns whose values are replaced by <c>***</c>. NULL stays NULL.</summary>
     public IList<string> MaskedColumns { get; } = [];
 
+    /// <summary>
+    /// Rows to capture, as <c>schema.table=filter</c>: a table like <see cref="Tables"/>, and a SQL/JSON path over the row as an object with typed values, as a webhook's
+    /// content filter without like_regex: <c>public.orders=$.total > 100</c>. The new row is judged, the old one of a delete; a row of which a
+    /// column that the filter asks for was not sent passes. Several for a table must all let a row pass. Default: all rows.
+    /// </summary>
+    public IList<string> RowFilters { get; } = [];
+
     /// <summary>The operations to capture. Default all four.</summary>
     public ISet<CapturedOperation> Operations { get; } = new HashSet<CapturedOperation>(Enum.GetValues<CapturedOperation>());
 

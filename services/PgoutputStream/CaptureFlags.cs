@@ -44,6 +44,7 @@ internal sealed class CaptureFlags
         ["SnapshotTables"] = "--snapshot-table",
         ["SnapshotParallelism"] = "--snapshot-parallelism",
         ["SnapshotChunkRows"] = "--snapshot-chunk-rows",
+        ["RowFilters"] = "--row-filter",
         ["MaxInFlight"] = "--max-in-flight",
         ["SpoolDirectory"] = "--spool-directory",
         ["ShutdownTimeout"] = "--shutdown-timeout",
@@ -78,6 +79,7 @@ internal sealed class CaptureFlags
     private readonly Option<string[]> _excludedColumns = List("--exclude-column", "Columns to leave out.");
     private readonly Option<string[]> _hashedColumns = List("--hash-column", $"Columns whose values are replaced by their SHA-256, salted with {SaltVariable} of the environment.");
     private readonly Option<string[]> _maskedColumns = List("--mask-column", "Columns whose values are replaced by ***.");
+    private readonly Option<string[]> _rowFilters = List("--row-filter", "Rows to capture: schema.table=filter with a SQL/JSON path as webhooks' content filters have it, e.g. 'public.orders=$.total > 100'.");
     private readonly Option<string[]> _operations = List("--operation", "Operations to capture: insert, update, delete, truncate; separated by commas. Default: all.");
     private readonly Option<string> _oversized = new("--oversized") { Description = "What becomes of a change that is larger than a server or stream takes. stop: the flow stops until the limit is raised. dead-letter: a small event with its key goes in its place.", DefaultValueFactory = _ => "stop" };
     private readonly Option<string?> _deadLetterFile = new("--dead-letter-file") { Description = "With --oversized dead-letter: a file to append the changes themselves to." };
@@ -94,7 +96,7 @@ internal sealed class CaptureFlags
     public IReadOnlyList<Option> All =>
     [
         _connection, _slot, _publications, _format, _createSlot, _createPublication, _startLsn, _per, _withTransaction, _values, _target, _file, _natsServers,
-        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _operations, .. _snapshot.All, _oversized, _deadLetterFile, _maxInFlight,
+        _natsStream, _subjectPrefix, .. _nats.All, _tables, _excludedTables, _columns, _excludedColumns, _hashedColumns, _maskedColumns, _rowFilters, _operations, .. _snapshot.All, _oversized, _deadLetterFile, _maxInFlight,
         _shutdownTimeout, _spoolDirectory, .. _guard.All, Verbose,
     ];
 
@@ -133,6 +135,7 @@ internal sealed class CaptureFlags
         Add(options.ExcludedColumns, result.GetValue(_excludedColumns));
         Add(options.HashedColumns, result.GetValue(_hashedColumns));
         Add(options.MaskedColumns, result.GetValue(_maskedColumns));
+        Add(options.RowFilters, result.GetValue(_rowFilters));
         ReadOperations(result, options, problems);
         ReadTargets(result, options, problems);
         _nats.Read(result, options, problems);

@@ -60,7 +60,7 @@ internal sealed class NatsFlags
         {
             return File.ReadAllText(path).Trim();
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
         {
             problems.Add($"{flag}: {exception.Message}");
             return null;

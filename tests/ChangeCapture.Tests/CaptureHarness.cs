@@ -116,10 +116,13 @@ internal sealed class CaptureHarness : IAsyncDisposable
     }
 
     /// <summary>Every message of the stream, in its order.</summary>
-    public async Task<List<StoredEvent>> ReadStreamAsync()
+    public Task<List<StoredEvent>> ReadStreamAsync() => ReadStreamAsync(JetStream);
+
+    /// <summary>The same of another server.</summary>
+    public static async Task<List<StoredEvent>> ReadStreamAsync(NatsJSContext jetStream)
     {
         var events = new List<StoredEvent>();
-        await foreach (var stored in StreamAsync())
+        await foreach (var stored in StreamAsync(jetStream))
         {
             events.Add(stored);
         }
@@ -128,15 +131,17 @@ internal sealed class CaptureHarness : IAsyncDisposable
     }
 
     /// <summary>The same, one by one.</summary>
-    public async IAsyncEnumerable<StoredEvent> StreamAsync()
+    public IAsyncEnumerable<StoredEvent> StreamAsync() => StreamAsync(JetStream);
+
+    private static async IAsyncEnumerable<StoredEvent> StreamAsync(NatsJSContext jetStream)
     {
-        var state = (await JetStream.GetStreamAsync(Stream)).Info.State;
+        var state = (await jetStream.GetStreamAsync(Stream)).Info.State;
         if (state.Messages == 0)
         {
             yield break;
         }
 
-        var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
+        var consumer = await jetStream.CreateOrderedConsumerAsync(Stream);
         await foreach (var message in consumer.ConsumeAsync<byte[]>())
         {
             yield return new(message.Subject, message.Data ?? [], message.Headers ?? []);

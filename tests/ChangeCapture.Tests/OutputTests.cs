@@ -67,6 +67,22 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public async Task A_stop_ends_when_nats_has_answered_for_what_is_on_its_way()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        var tool = await harness.CaptureToNatsAsync("--shutdown-timeout", "20");
+        harness.Nats.Pause();
+        await harness.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(1, 50) g");
+        await tool.SaysAsync("has stopped, nothing is lost");
+        var (began, stop) = (TimeProvider.System.GetTimestamp(), tool.TerminateAsync());
+        await tool.SaysAsync("has stopped, nothing is lost", times: 3);
+        harness.Nats.Resume();
+        Assert.Equal(0, await stop);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(began), TimeSpan.Zero, TimeSpan.FromSeconds(19));
+        Assert.Equal(tool.Lines(), (await harness.ReadStreamAsync()).Select(message => message.Body));
+    }
+
+    [Fact]
     public async Task A_closed_standard_output_ends_it_and_confirms_nothing_more()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);

@@ -78,6 +78,16 @@ public sealed class OversizedTests
     }
 
     [Fact]
+    public void A_key_has_the_columns_of_the_replica_identity_up_to_16_kib()
+    {
+        Column[] columns = [new("id", 23, -1, true), new("long", 25, -1, true), new("short", 25, -1, true), new("other", 25, -1, false)];
+        var relation = new Relation(1, "s", "t", 'f', columns);
+        Value[] row = [new(ValueKind.Text, "1"u8.ToArray()), new(ValueKind.Text, new byte[16 * 1024]), default, new(ValueKind.Text, "x"u8.ToArray())];
+        var key = OversizedEvent.Of(new(new WalMessage.Row(RowOperation.Delete, relation, row, false, null), new(2, 1), 1, new(3, 2, 4)))!.Key;
+        Assert.Equal([ValueKind.Text, ValueKind.UnchangedToast, ValueKind.UnchangedToast, ValueKind.UnchangedToast], key.Select(value => value.Kind));
+    }
+
+    [Fact]
     public async Task Each_replacement_is_counted_by_stream()
     {
         var stream = Guid.NewGuid().ToString("N");

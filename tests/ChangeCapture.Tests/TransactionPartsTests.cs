@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
+using NATS.Client.Core;
 using NATS.Client.JetStream.Models;
 using RuleEngineNats.Contracts.Changes;
+using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
 
@@ -72,7 +74,7 @@ public sealed class TransactionPartsTests
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table, new(MaxPayload: 6_000));
         var tool = await harness.CaptureToNatsAsync("--per", "transaction", "--max-in-flight", "1", "--shutdown-timeout", "20");
-        await harness.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(1, 20000) g");
+        await harness.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(1, 40000) g");
         await tool.WaitAsync(async () => await harness.StoredAsync() > 5, "some parts are stored");
         var stopped = TimeProvider.System.GetTimestamp();
         Assert.Equal(0, await tool.TerminateAsync());
@@ -80,23 +82,26 @@ public sealed class TransactionPartsTests
         Assert.False(Transaction((await harness.ReadStreamAsync())[^1]).GetProperty("last").GetBoolean());
         tool = await harness.CaptureToNatsAsync("--per", "transaction");
         await harness.ConfirmedAsync(tool);
-        Assert.Equal(Enumerable.Range(1, 20_000), (await harness.ReadStreamAsync()).SelectMany(message => Ids(Transaction(message))));
+        Assert.Equal(Enumerable.Range(1, 40_000), (await harness.ReadStreamAsync()).SelectMany(message => Ids(Transaction(message))));
     }
 
     [Fact]
     public async Task Sessions_that_end_within_a_transaction_and_a_killed_nats_server_change_nothing()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table, new(MaxPayload: 6_000));
+        var config = new StreamConfig(CaptureHarness.Stream, ["postgres.>"]) { Discard = StreamConfigDiscard.New, MaxMsgs = 6, DuplicateWindow = TimeSpan.FromMinutes(2) };
+        await harness.JetStream.CreateStreamAsync(config);
         var tool = await harness.CaptureToNatsAsync("--per", "transaction", "--max-in-flight", "4");
         for (var round = 0; round < 3; round++)
         {
-            var before = await harness.StoredAsync();
+            config = config with { MaxMsgs = await harness.StoredAsync() + 6 };
+            await harness.JetStream.UpdateStreamAsync(config);
             await harness.ExecuteAsync($"INSERT INTO t SELECT g FROM generate_series({round * 10_000}, {round * 10_000 + 9_999}) g");
-            await tool.WaitAsync(async () => await harness.StoredAsync() > before + 5, "some parts are stored");
+            await tool.WaitAsync(async () => await harness.StoredAsync() == config.MaxMsgs, "some parts are stored");
             await harness.ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{harness.Slot}'");
             await harness.Nats.KillAsync();
-            await tool.SaysAsync("has stopped, nothing is lost", times: round + 1);
             await harness.Nats.RestartAsync();
+            await harness.JetStream.UpdateStreamAsync(config with { MaxMsgs = -1 });
             await harness.ConfirmedAsync(tool);
         }
 
@@ -104,6 +109,29 @@ public sealed class TransactionPartsTests
         Assert.Equal(tool.Lines(), stored.Select(message => message.Body));
         Assert.Equal(Enumerable.Range(0, 30_000), stored.SelectMany(message => Ids(Transaction(message))));
         Assert.Equal(3, stored.Count(message => Transaction(message).GetProperty("last").GetBoolean()));
+    }
+
+    [Fact]
+    public async Task Servers_of_which_one_is_behind_when_the_capture_is_killed_get_the_same_changes()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table, new(MaxPayload: 6_000));
+        await using var second = await NatsServer.StartAsync(new(MaxPayload: 9_000));
+        await using var client = new NatsConnection(new() { Url = second.Url });
+        string[] arguments = ["--nats-server", second.Url, "--per", "transaction", "--max-in-flight", "8"];
+        var tool = await harness.CaptureToNatsAsync(arguments);
+        second.Pause();
+        await harness.ExecuteAsync("INSERT INTO t SELECT g FROM generate_series(1, 5000) g");
+        await tool.WaitAsync(async () => await harness.StoredAsync() >= 8, "the first server has some parts");
+        await tool.KillAsync();
+        second.Resume();
+        tool = await harness.CaptureToNatsAsync(arguments);
+        await harness.ConfirmedAsync(tool);
+        foreach (var stored in (List<StoredEvent>[])[await harness.ReadStreamAsync(), await CaptureHarness.ReadStreamAsync(new(client))])
+        {
+            Assert.Equal(Enumerable.Range(1, 5000), stored.SelectMany(message => Ids(Transaction(message))));
+            Assert.Equal(Enumerable.Range(1, stored.Count), stored.Select(message => Transaction(message).GetProperty("part").GetInt32()));
+            Assert.Equal(stored.Count, stored.Select(message => message.Id).Distinct().Count());
+        }
     }
 
     [Fact]

@@ -3,11 +3,12 @@ using RuleEngineNats.ChangeCapture.Pgoutput;
 namespace RuleEngineNats.ChangeCapture.Events;
 
 /// <summary>Goes in the place of a change that a stream does not take because of its size.</summary>
+/// <param name="Lsn">Of the change itself.</param>
 /// <param name="Operation"><c>insert</c>, <c>update</c>, <c>delete</c> or <c>message</c>.</param>
 /// <param name="Relation">The table; null for a logical message.</param>
 /// <param name="Key">The replica identity's columns, as far as they are short.</param>
 /// <param name="Prefix">Of a logical message.</param>
-internal sealed record OversizedEvent(string Operation, Relation? Relation, Value[] Key, string? Prefix) : WalMessage
+internal sealed record OversizedEvent(ulong Lsn, string Operation, Relation? Relation, Value[] Key, string? Prefix) : WalMessage
 {
     /// <summary>A change that is no longer than this has no such event: it would not be shorter.</summary>
     public const int LeastBytes = 1024;
@@ -25,10 +26,10 @@ internal sealed record OversizedEvent(string Operation, Relation? Relation, Valu
     public string Sha256 { get; init; } = "";
 
     /// <summary>What would go in the place of a change; null for what is no change.</summary>
-    public static ChangeEvent? Of(in ChangeEvent change) => change.Message switch
+    public static OversizedEvent? Of(in ChangeEvent change) => change.Message switch
     {
-        Row row => change with { Message = new OversizedEvent(Name(row.Operation), row.Relation, KeyOf(row.Relation, (row.New ?? row.Old)!), null) },
-        Logical message => change with { Message = new OversizedEvent("message", null, [], message.Prefix) },
+        Row row => new(change.Lsn, Name(row.Operation), row.Relation, KeyOf(row.Relation, (row.New ?? row.Old)!), null),
+        Logical message => new(change.Lsn, "message", null, [], message.Prefix),
         _ => null,
     };
 

@@ -1,8 +1,9 @@
+using Npgsql;
 using RuleEngineNats.ChangeCapture.Pgoutput;
 
 namespace RuleEngineNats.ChangeCapture.Filters;
 
-/// <summary>Which tables, columns and operations are captured.</summary>
+/// <summary>Which tables, columns, rows and operations are captured.</summary>
 internal sealed class CaptureFilter
 {
     private const string ColumnParts = "schema.table.column";
@@ -13,6 +14,7 @@ internal sealed class CaptureFilter
     private readonly NamePattern[] _excludedColumns;
     private readonly NamePattern[] _hashed;
     private readonly NamePattern[] _masked;
+    private readonly RowFilter[] _rows;
     private readonly HashSet<CapturedOperation> _operations;
     private readonly List<string> _problems = [];
 
@@ -24,6 +26,7 @@ internal sealed class CaptureFilter
         _excludedColumns = Parse(nameof(options.ExcludedColumns), options.ExcludedColumns, ColumnParts);
         _hashed = Parse(nameof(options.HashedColumns), options.HashedColumns, ColumnParts);
         _masked = Parse(nameof(options.MaskedColumns), options.MaskedColumns, ColumnParts);
+        _rows = [.. options.RowFilters.Select(ParseRows).OfType<RowFilter>()];
         _operations = [.. options.Operations];
     }
 
@@ -34,6 +37,22 @@ internal sealed class CaptureFilter
     public IReadOnlyList<(string Schema, string Table)> LiteralTables
         => _tables.Length > 0 && _tables.All(pattern => pattern.IsLiteral) ? [.. _tables.Select(pattern => (pattern.Names[0], pattern.Names[1]))] : [];
 
+    /// <summary>Reads the filters for rows, which takes a database.</summary>
+    /// <returns>What is wrong with them.</returns>
+    public async Task<IReadOnlyList<string>> CompileRowsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        var problems = new List<string>();
+        foreach (var filter in _rows)
+        {
+            if (await filter.CompileAsync(connection, cancellationToken) is { } problem)
+            {
+                problems.Add($"{nameof(CaptureOptions.RowFilters)}: {filter}: {problem}");
+            }
+        }
+
+        return problems;
+    }
+
     public bool Includes(CapturedOperation operation) => _operations.Contains(operation);
 
     public bool Includes(string schema, string table)
@@ -43,6 +62,8 @@ internal sealed class CaptureFilter
     public void Apply(Relation relation)
     {
         relation.Included = Includes(relation.Schema, relation.Name);
+        var rows = Array.FindAll(_rows, filter => filter.Table.Matches(relation.Schema, relation.Name));
+        relation.Wanted = rows.Length == 0 ? null : row => Array.TrueForAll(rows, filter => filter.Passes(row));
         var selected = _columns.Any(pattern => pattern.Matches(relation.Schema, relation.Name));
         foreach (var column in relation.Columns)
         {
@@ -58,7 +79,8 @@ internal sealed class CaptureFilter
     public IReadOnlyList<string> Check(IReadOnlyList<PublishedTable> published)
     {
         var problems = new List<string>();
-        foreach (var (option, patterns) in ((string, NamePattern[])[])[(nameof(CaptureOptions.Tables), _tables), (nameof(CaptureOptions.ExcludedTables), _excludedTables)])
+        foreach (var (option, patterns) in ((string, NamePattern[])[])[(nameof(CaptureOptions.Tables), _tables), (nameof(CaptureOptions.ExcludedTables), _excludedTables),
+            (nameof(CaptureOptions.RowFilters), [.. _rows.Select(filter => filter.Table)])])
         {
             foreach (var pattern in patterns.Where(pattern => !published.Any(table => pattern.Matches(table.Schema, table.Name))))
             {
@@ -82,6 +104,14 @@ internal sealed class CaptureFilter
             }
         }
 
+        foreach (var filter in _rows)
+        {
+            problems.AddRange(
+                from table in published.Where(table => filter.Table.Matches(table.Schema, table.Name))
+                from column in filter.Columns.Except(table.Columns)
+                select $"{nameof(CaptureOptions.RowFilters)}: {filter}: {table.Schema}.{table.Name} has no column {column}; it has {Some(table.Columns)}");
+        }
+
         if (published.Count > 0 && problems.Count == 0 && !published.Any(table => Includes(table.Schema, table.Name)))
         {
             problems.Add($"{nameof(CaptureOptions.ExcludedTables)}: nothing is left of the published tables; published: {Some(published.Select(table => $"{table.Schema}.{table.Name}"))}");
@@ -98,6 +128,17 @@ internal sealed class CaptureFilter
         const int Most = 10;
         var all = names.ToArray();
         return all.Length == 0 ? "nothing" : string.Join(", ", all.Take(Most)) + (all.Length > Most ? $" and {all.Length - Most} more" : "");
+    }
+
+    private RowFilter? ParseRows(string text)
+    {
+        var (filter, problem) = RowFilter.Parse(text, NamePattern.Table);
+        if (problem is not null)
+        {
+            _problems.Add($"{nameof(CaptureOptions.RowFilters)}: {problem}");
+        }
+
+        return filter;
     }
 
     private NamePattern[] Parse(string option, IEnumerable<string> texts, string parts)

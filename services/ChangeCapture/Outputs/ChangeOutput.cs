@@ -58,7 +58,7 @@ internal abstract class ChangeOutput : IAsyncDisposable
 internal readonly record struct OutgoingEvent(long Ordinal, EventPosition Position, string? Described, string Subject, string MessageId, byte[] Body)
 {
     /// <summary>What may go in its place where it is too large; null where nothing may.</summary>
-    public ChangeEvent? Replacement { get; init; }
+    public OversizedEvent? Replacement { get; init; }
 
     /// <summary>Null outside of transactions.</summary>
     public TransactionSummary? Transaction { get; init; }

@@ -21,8 +21,7 @@ internal sealed partial class DeadLetters(CaptureOptions options, EventFormat fo
     /// <param name="limit">Bytes that the stream takes.</param>
     public async ValueTask<OutgoingEvent> ReplaceAsync(OutgoingEvent outgoing, int limit, CancellationToken cancellationToken)
     {
-        var replacement = outgoing.Replacement!.Value;
-        var oversized = (OversizedEvent)replacement.Message with
+        var oversized = outgoing.Replacement! with
         {
             Bytes = outgoing.Body.Length,
             Limit = limit,
@@ -40,7 +39,8 @@ internal sealed partial class DeadLetters(CaptureOptions options, EventFormat fo
 
             Counter.Add(1, new KeyValuePair<string, object?>("stream", options.NatsStream));
             Replaced(outgoing.MessageId, outgoing.Subject, outgoing.Body.Length, limit, oversized.Sha256, options.NatsStream, options.DeadLetterFile ?? "nowhere");
-            return outgoing with { Subject = _subjects.Of(oversized), Body = format.Format(replacement with { Message = oversized })!, Replacement = null };
+            var body = format.Format(new(oversized, outgoing.Position, oversized.Lsn, outgoing.Transaction))!;
+            return outgoing with { Subject = _subjects.Of(oversized), Body = body, Replacement = null };
         }
         finally
         {

@@ -76,7 +76,8 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
                 await Connection.ConnectAsync();
                 if (!subscribed)
                 {
-                    await Acks.SubscribeAsync(cancellationToken);
+                    // Not with this token: the subscription would end at a stop, which awaits what is on its way.
+                    await Acks.SubscribeAsync(CancellationToken.None).WaitAsync(cancellationToken);
                     subscribed = true;
                 }
 

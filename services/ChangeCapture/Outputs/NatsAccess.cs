@@ -55,7 +55,7 @@ internal static class NatsAccess
 
         foreach (var (option, problem) in ((string, string?)[])[
             ("NatsCredentials.CredentialsFile", given.CredentialsFile is { } file ? Try(() => ReadCredentials(file)) : null),
-            ("NatsCredentials.NkeySeed", given.NkeySeed is { } seed ? Try(() => KeyPair.FromSeed(seed).Dispose()) : null),
+            ("NatsCredentials.NkeySeed", given.NkeySeed is { } seed ? SeedProblem(seed) : null),
             ("NatsTls.CaFile", tls.CaFile is { } authority ? Try(() => ReadAuthorities(authority)) : null),
             (tls.CertFile is null ? "NatsTls.KeyFile" : "NatsTls.CertFile", tls.CertFile is null && tls.KeyFile is null ? null : CertificateProblem(tls))])
         {
@@ -70,6 +70,20 @@ internal static class NatsAccess
         => tls.CertFile is { } certificate && tls.KeyFile is { } key ? Try(() => X509Certificate2.CreateFromPemFile(certificate, key).Dispose())
         : tls.CertFile is null ? "a key is given, and no certificate"
         : "a certificate is given, and no key";
+
+    private static string? SeedProblem(string seed)
+    {
+        const string None = "it is no user's seed: one has 58 characters and begins with SU";
+        try
+        {
+            KeyPair.FromSeed(seed).Dispose();
+            return seed.StartsWith("SU", StringComparison.Ordinal) ? null : None;
+        }
+        catch (Exception exception) when (exception is NKeysException or ArgumentException or FormatException)
+        {
+            return None;
+        }
+    }
 
     private static void ReadCredentials(string file)
     {
@@ -97,11 +111,7 @@ internal static class NatsAccess
             read();
             return null;
         }
-        catch (NKeysException)
-        {
-            return "it is no user's seed: it begins with SU";
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or InvalidDataException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or CryptographicException or InvalidDataException or ArgumentException)
         {
             return exception.Message;
         }

@@ -117,7 +117,7 @@ internal sealed class TransactionParts(ChangeOutput inner, EventFormat changes, 
 
     private async ValueTask AddAsync(OutgoingEvent outgoing, CancellationToken cancellationToken)
     {
-        if (deadLetters is not null && outgoing.Replacement is not null && AroundAll + AroundEach + outgoing.Body.Length > inner.LargestBody)
+        if (deadLetters is not null && outgoing.Replacement is not null && AroundAll + _describedBytes + AroundEach + outgoing.Body.Length > inner.LargestBody)
         {
             outgoing = await deadLetters.ReplaceAsync(outgoing, inner.LargestBody, cancellationToken);
         }

@@ -26,6 +26,9 @@ internal sealed class Relation(uint id, string schema, string name, char replica
     /// <summary>Whether its rows are wanted.</summary>
     public bool Included { get; set; } = true;
 
+    /// <summary>Which of its rows are wanted; null for all.</summary>
+    public Predicate<WalMessage.Row>? Wanted { get; set; }
+
     /// <summary>Whether rows of the one look like rows of the other.</summary>
     public bool Describes(Relation other)
         => (Id, Schema, Name, ReplicaIdentity) == (other.Id, other.Schema, other.Name, other.ReplicaIdentity) && Columns.SequenceEqual(other.Columns);

@@ -163,7 +163,8 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         }
 
         // Only at the start: a table that is dropped later ends nothing.
-        if (!_hadSlot && filter.Check(published) is { Count: > 0 } problems)
+        await reader.DisposeAsync();
+        if (!_hadSlot && ((IReadOnlyList<string>)[.. await filter.CompileRowsAsync(connection, cancellationToken), .. filter.Check(published)]) is { Count: > 0 } problems)
         {
             throw new CaptureException(string.Join(Environment.NewLine, problems));
         }

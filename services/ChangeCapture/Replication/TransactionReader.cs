@@ -112,10 +112,13 @@ internal sealed class TransactionReader : IDisposable
                 break;
             case WalMessage.Row row:
                 _index++;
-                if (row.Relation.Included && _filter.Includes(Operation(row.Operation)))
+                if (row.Relation.Included)
                 {
                     _snapshots.Note(_transaction!.Xid, row);
-                    await EmitAsync(message, row.Relation, lsn, cancellationToken);
+                    if (_filter.Includes(Operation(row.Operation)) && row.Relation.Wanted?.Invoke(row) != false)
+                    {
+                        await EmitAsync(message, row.Relation, lsn, cancellationToken);
+                    }
                 }
 
                 break;
@@ -202,13 +205,12 @@ internal sealed class TransactionReader : IDisposable
         {
             var relation = chunk.Description.Relation;
             await DescribeAsync(relation, first, lsn, transaction, cancellationToken);
-            await _pipeline.WriteReadsAsync(
-                [.. chunk.Kept.Select((kept, index) => new ChangeEvent(
-                    new WalMessage.Row(RowOperation.Read, relation, null, false, kept.Row.Values), first with { Index = first.Index + index }, lsn, transaction)
-                {
-                    Place = chunk.PlaceOf(kept.Row, kept.Index),
-                })],
-                cancellationToken);
+            var reads =
+                from kept in chunk.Kept.Index()
+                let read = new WalMessage.Row(RowOperation.Read, relation, null, false, kept.Item.Row.Values)
+                where relation.Wanted?.Invoke(read) != false
+                select new ChangeEvent(read, first with { Index = first.Index + kept.Index }, lsn, transaction) { Place = chunk.PlaceOf(kept.Item.Row, kept.Item.Index) };
+            await _pipeline.WriteReadsAsync([.. reads], cancellationToken);
         }
 
         if (content is not null)

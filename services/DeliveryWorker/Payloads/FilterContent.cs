@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RuleEngineNats.DeliveryWorker.Delivery;
+using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.DeliveryWorker.Payloads;
 

@@ -40,11 +40,23 @@ internal sealed class PayloadSettings
     {
         try
         {
-            return (filter is null ? null : ContentFilter.Compile(filter), template is { } given ? PayloadTemplate.Compile(given) : null, null);
+            return (filter is null ? null : Compile(filter), template is { } given ? PayloadTemplate.Compile(given) : null, null);
         }
         catch (FormatException e)
         {
             return (null, null, e.Message);
+        }
+    }
+
+    private static ContentFilter Compile(string filter)
+    {
+        try
+        {
+            return ContentFilter.Compile(filter);
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException("content_filter: " + e.Message, e);
         }
     }
 }

@@ -51,6 +51,17 @@ public sealed class ProtobufFormatTests : IDisposable
     }
 
     [Fact]
+    public void What_goes_in_the_place_of_a_large_change_names_it()
+    {
+        var relation = new Wal.Relation(1, "s", "t", 'd', [new("id", 23, -1, true), new("big", 25, -1, false)]);
+        Wal.Value[] row = [new(ValueKind.Text, "5"u8.ToArray()), new(ValueKind.Text, new byte[5000])];
+        var change = OversizedEvent.Of(new(new WalMessage.Row(RowOperation.Insert, relation, null, false, row), new(512, 1), 256, Committed))! with { Bytes = 5100, Limit = 4000, Sha256 = "ab" };
+        Assert.Equal(
+            """{ "table": { "relationId": 1, "schema": "s", "table": "t" }, "operation": "insert", "key": { "values": [ { "column": "id", "text": "5" } ] }, "bytes": "5100", "limit": "4000", "sha256": "ab" }""",
+            CapturedEvent.Parser.ParseFrom(Format(change)).Oversized.ToString());
+    }
+
+    [Fact]
     public void A_part_of_a_transaction_holds_its_changes()
     {
         var changes = new[] { Format(new WalMessage.TypeDescription(7, "s", "mood")), Format(new WalMessage.Commit(1, 2, 3)) };

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Npgsql;
 using RuleEngineNats.DeliveryWorker.Payloads;
+using RuleEngineNats.Messaging;
 using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.DeliveryWorker.Tests.Payloads;

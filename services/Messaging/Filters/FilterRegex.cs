@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace RuleEngineNats.DeliveryWorker.Payloads;
+namespace RuleEngineNats.Messaging;
 
 /// <summary>
 /// Turns a pattern of like_regex, as far as rule_webhook_filter_regex_check lets it through, into one of .NET that matches the same texts: characters are

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
-namespace RuleEngineNats.DeliveryWorker.Payloads;
+namespace RuleEngineNats.Messaging;
 
 /// <summary>A condition of SQL/JSON path: true, false or (null) unknown.</summary>
 internal abstract record FilterCondition

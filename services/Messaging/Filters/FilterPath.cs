@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace RuleEngineNats.DeliveryWorker.Payloads;
+namespace RuleEngineNats.Messaging;
 
 /// <summary>One accessor of a path.</summary>
 internal abstract record FilterStep

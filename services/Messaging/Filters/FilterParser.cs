@@ -2,10 +2,10 @@ using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 
-namespace RuleEngineNats.DeliveryWorker.Payloads;
+namespace RuleEngineNats.Messaging;
 
 /// <summary>
-/// Reads a content filter as rule_webhook_filter_check returns it, which is how PostgreSQL prints a jsonpath: names and texts quoted, one form for each operator.
+/// Reads a filter as PostgreSQL prints a jsonpath (rule_webhook_filter_check does so for content filters): names and texts quoted, one form for each operator.
 /// <code>
 /// or         = and { "||" and }
 /// and        = condition { "&amp;&amp;" condition }
@@ -33,7 +33,7 @@ internal sealed class FilterParser(string text)
         }
         catch (JsonException e)
         {
-            throw new FormatException("content_filter: a text or number is none", e);
+            throw new FormatException(parser.Unexpected().Message, e);
         }
     }
 
@@ -221,5 +221,5 @@ internal sealed class FilterParser(string text)
         }
     }
 
-    private FormatException Unexpected() => new($"content_filter: not understood from character {_at + 1} on");
+    private FormatException Unexpected() => new($"not understood from character {_at + 1} on");
 }

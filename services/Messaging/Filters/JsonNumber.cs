@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace RuleEngineNats.DeliveryWorker.Payloads;
+namespace RuleEngineNats.Messaging;
 
 /// <summary>A JSON number as it is written: compared digit by digit, since a double would take 9007199254740993 for 9007199254740992 and PostgreSQL does not.</summary>
 internal readonly ref struct JsonNumber
