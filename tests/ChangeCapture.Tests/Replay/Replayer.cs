@@ -17,7 +17,7 @@ internal sealed class Replayer(NpgsqlConnection target) : IAsyncDisposable
         "SET session_replication_role = replica; SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3; SET bytea_output = hex; SET timezone = UTC";
 
     private const int MostPending = 500;
-    private const int MostParameters = 30_000;
+    private const int MostParameters = 1000;
 
     private readonly Dictionary<uint, Table> _tables = [];
     private readonly NpgsqlBatch _batch = new(target) { Timeout = 600 };
