@@ -221,7 +221,7 @@ public enum ValueStyle
     /// <summary>Each as a string, in PostgreSQL's text format.</summary>
     Text,
 
-    /// <summary>Numbers, booleans, JSON and arrays of built-in types as such, everything else as a string.</summary>
+    /// <summary>Numbers, booleans, JSON and arrays of built-in types other than JSON as such, everything else as a string. The JSON value null looks like NULL.</summary>
     Typed,
 }
 

@@ -6,7 +6,7 @@ namespace RuleEngineNats.ChangeCapture.Formats;
 /// </summary>
 internal static class TypedValue
 {
-    // pg_type: an array type and the type of its elements.
+    // pg_type: an array type and the type of its elements. Not those of JSON: an element that is an array, or null, would look like a dimension, or NULL.
     private static readonly Dictionary<uint, uint> ElementTypes = new()
     {
         [1000] = 16,
@@ -30,8 +30,6 @@ internal static class TypedValue
         [1185] = 1184,
         [1187] = 1186,
         [2951] = 2950,
-        [199] = 114,
-        [3807] = 3802,
         [1041] = 869,
         [651] = 650,
         [1040] = 829,

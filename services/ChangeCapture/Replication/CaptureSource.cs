@@ -211,13 +211,13 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
 
         if (options.StartLsn is { } start && !_hadSlot && slot.Confirmed is { } confirmed && start < confirmed)
         {
-            throw new CaptureException($"StartLsn: {start} lies before {confirmed}, where slot {options.Slot} is: that WAL may be gone");
+            throw new CaptureException($"StartLsn: {start} lies before {confirmed}, where slot {options.Slot} is: that WAL may be gone. Give one from there on, or leave it out to begin there");
         }
 
         if (options.StartLsn is { } ahead && !_hadSlot
             && await ScalarAsync<bool>(connection, "SELECT NOT pg_is_in_recovery() AND $1::text::pg_lsn > pg_current_wal_lsn()", cancellationToken, ahead.ToString()))
         {
-            throw new CaptureException($"StartLsn: {ahead} lies after the end of the WAL: everything up to there would be skipped");
+            throw new CaptureException($"StartLsn: {ahead} lies after the end of the WAL: everything up to there would be skipped. Give one that is written already (SELECT pg_current_wal_lsn())");
         }
 
         _hadSlot = true;

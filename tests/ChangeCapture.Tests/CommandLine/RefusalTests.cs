@@ -96,16 +96,36 @@ public sealed class RefusalTests
         await EndsAsync("--spool-directory: /nonexistent cannot be written", "-p", "pub", "--spool-directory", "/nonexistent", "--create-slot");
         Assert.False(await harness.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{harness.Slot}')"));
         await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
-        await EndsAsync("--start-lsn: 0/1 lies before", "-p", "pub", "--start-lsn", "0/1");
-        await EndsAsync("--start-lsn: FFFFFF/0 lies after the end of the WAL", "-p", "pub", "--start-lsn", "FFFFFF/0");
+        await EndsAsync(". Give one from there on, or leave it out to begin there", "-p", "pub", "--start-lsn", "0/1");
+        await EndsAsync("--start-lsn: FFFFFF/0 lies after the end of the WAL: everything up to there would be skipped. Give one that is written already", "-p", "pub", "--start-lsn", "FFFFFF/0");
 
-        async Task EndsAsync(string problem, params string[] arguments)
-        {
-            var tool = harness.Start([.. good, .. arguments]);
-            Assert.Equal(1, await tool.ExitAsync());
-            Assert.Contains(problem, tool.Log, StringComparison.Ordinal);
-            Assert.Empty(tool.Lines());
-        }
+        async Task EndsAsync(string problem, params string[] arguments) => await EndsWithAsync(harness, problem, [.. good, .. arguments]);
+    }
+
+    [Fact]
+    [Trait("Category", "Servers")]
+    public async Task A_slot_that_is_not_this_databases_own_of_pgoutput_ends_with_1_and_what_to_do()
+    {
+        await using var harness = await CaptureHarness.CreateAsync("CREATE TABLE users (id int PRIMARY KEY)");
+        string[] good = ["-c", harness.ConnectionString, "-p", "pub", "-s"];
+        var (plugin, physical) = ($"{harness.Slot}_plugin", $"{harness.Slot}_physical");
+        await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{plugin}', 'test_decoding'), pg_create_physical_replication_slot('{physical}')");
+        await EndsWithAsync(harness, $"slot {plugin} is not one of pgoutput's (test_decoding): name another", [.. good, plugin]);
+        await EndsWithAsync(harness, $"slot {physical} is not one of pgoutput's (physical): name another", [.. good, physical]);
+        await harness.ExecuteAsync($"SELECT pg_drop_replication_slot('{plugin}'), pg_drop_replication_slot('{physical}')");
+
+        await using var other = await CaptureHarness.CreateAsync("CREATE TABLE users (id int PRIMARY KEY)");
+        await other.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{other.Slot}', 'pgoutput')");
+        var (own, its) = (await harness.ScalarAsync<string>("SELECT current_database()::text"), await other.ScalarAsync<string>("SELECT current_database()::text"));
+        await EndsWithAsync(harness, $"slot {other.Slot} belongs to database {its}, not to {own}: name another, or connect to {its}", [.. good, other.Slot]);
+    }
+
+    private static async Task EndsWithAsync(CaptureHarness harness, string problem, string[] arguments)
+    {
+        var tool = harness.Start(arguments);
+        Assert.Equal(1, await tool.ExitAsync());
+        Assert.Contains(problem, tool.Log, StringComparison.Ordinal);
+        Assert.Empty(tool.Lines());
     }
 
     private static IReadOnlyList<string> Problems(string[] arguments)

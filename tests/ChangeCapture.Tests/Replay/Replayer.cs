@@ -8,7 +8,8 @@ namespace RuleEngineNats.ChangeCapture.Tests.Replay;
 /// Applies the events of a stream, in their order, to a second database: transaction by transaction, each row by its key or, where there is none, by all
 /// of its values; and runs the statements that the workload says are its DDL.
 /// </summary>
-internal sealed class Replayer(NpgsqlConnection target) : IAsyncDisposable
+/// <param name="typed">Whether the events have <c>--values typed</c>.</param>
+internal sealed class Replayer(NpgsqlConnection target, bool typed) : IAsyncDisposable
 {
     public const string DdlPrefix = "ddl";
 
@@ -17,7 +18,7 @@ internal sealed class Replayer(NpgsqlConnection target) : IAsyncDisposable
         "SET session_replication_role = replica; SET datestyle = ISO; SET intervalstyle = postgres; SET extra_float_digits = 3; SET bytea_output = hex; SET timezone = UTC";
 
     private const int MostPending = 500;
-    private const int MostParameters = 30_000;
+    private const int MostParameters = 1000;
 
     private readonly Dictionary<uint, Table> _tables = [];
     private readonly NpgsqlBatch _batch = new(target) { Timeout = 600 };
@@ -132,7 +133,7 @@ internal sealed class Replayer(NpgsqlConnection target) : IAsyncDisposable
             _insert.CommandText += $"({Numbered(columns.Length, _insert.Parameters.Count)})";
         }
 
-        Parameters(_insert, columns.Select(column => table.Text(column)));
+        Parameters(_insert, columns.Select(column => Text(table, column)));
         _expected[^1] = (_expected[^1].Rows + 1, text);
         Rows++;
     }
@@ -152,14 +153,14 @@ internal sealed class Replayer(NpgsqlConnection target) : IAsyncDisposable
             $"UPDATE {table.Name} SET {string.Join(", ", set.Select((column, index) => $"{Sql.Identifier(column.Name)} = ${values.Length + index + 1}"))} WHERE {condition}",
             1,
             text,
-            [.. values, .. set.Select(column => table.Text(column))]);
+            [.. values, .. set.Select(column => Text(table, column))]);
     }
 
     /// <summary>The condition that finds one row, and the values in it.</summary>
     private async Task<(string Condition, string?[] Values)> FindRowAsync(Table table, JsonElement row)
     {
         var columns = row.EnumerateObject().Where(column => table.IsKey(column.Name)).ToArray();
-        var values = columns.Select(column => table.Text(column)).ToArray();
+        var values = columns.Select(column => Text(table, column)).ToArray();
         if (!table.IsFull)
         {
             return (string.Join(" AND ", columns.Select((column, index) => $"{Sql.Identifier(column.Name)} = ${index + 1}")), values);
@@ -191,6 +192,8 @@ internal sealed class Replayer(NpgsqlConnection target) : IAsyncDisposable
 
     private static string Numbered(int count, int before) => string.Join(", ", Enumerable.Range(before + 1, count).Select(number => $"${number}"));
 
+    private string? Text(Table table, JsonProperty column) => EventValue.Text(column.Value, table.Columns[column.Name].Type, typed);
+
     private Table Find(JsonElement body) => _tables[body.GetProperty("relation_id").GetUInt32()];
 
     /// <summary>A table as its relation event describes it.</summary>
@@ -206,7 +209,5 @@ internal sealed class Replayer(NpgsqlConnection target) : IAsyncDisposable
                 column => column.GetProperty("name").GetString()!, column => (column.GetProperty("type_id").GetUInt32(), column.GetProperty("flags").GetInt32() == 1)));
 
         public bool IsKey(string column) => Columns[column].IsKey;
-
-        public string? Text(JsonProperty column) => EventValue.Text(column.Value, Columns[column.Name].Type);
     }
 }

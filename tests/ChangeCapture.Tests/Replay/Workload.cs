@@ -38,7 +38,7 @@ internal sealed class Workload(CaptureHarness harness)
     private static readonly Func<int, Random, string[]>[] Writers =
     [
         (n, random) => [TypeColumns.Insert("types", n, random) + TypeColumns.Update("types", random.Next(n + 1), random), n % 5 == 4 ? $"DELETE FROM types WHERE id = {n - 2}" : "SELECT 1"],
-        (n, random) => [TypeColumns.Insert("types_full", n, random) + TypeColumns.Update("types_full", random.Next(n + 1), random), n % 5 == 4 ? $"DELETE FROM types_full WHERE id = {n - 2}" : "SELECT 1"],
+        (n, random) => [TypeColumns.Insert("types_full", n, random) + TypeColumns.Update("types_full", random.Next(n + 1), random), n % 5 == 4 ? $"DELETE FROM types_full WHERE id < {n - 5}" : "SELECT 1"],
         (n, _) => Toast("toasted", n),
         (n, _) => Toast("toasted_full", n),
         (n, _) => Quoted("""
@@ -137,14 +137,14 @@ internal sealed class Workload(CaptureHarness harness)
         $"INSERT INTO {table} SELECT {n}, string_agg(md5(g::text || {n}), ''), repeat('y', 90000), 'a' FROM generate_series(1, 288) g",
         $"UPDATE {table} SET small = 'b' WHERE id = {n}; UPDATE {table} SET large = large || 'z' WHERE id = {n}",
         $"UPDATE {table} SET id = -id WHERE id = {n}; UPDATE {table} SET big = NULL, small = NULL WHERE id = {-n + 1}",
-        n % 6 == 5 ? $"DELETE FROM {table} WHERE id = {2 - n}" : "SELECT 1",
+        n % 6 == 5 ? $"DELETE FROM {table} WHERE id > {4 - n}" : "SELECT 1",
     ];
 
     private static string[] Quoted(string table, int n) =>
     [
         $"INSERT INTO {table} VALUES ('{n}', 'a', E'line\\nquote\" é😀'), ('{n}', 'b ', NULL), ('''{n}', '', '')",
         $"UPDATE {table} SET \"c.*>\" = '{n}' WHERE \"k \"\"1\" = '{n}'; UPDATE {table} SET \"k'2\" = 'c' WHERE \"k'2\" = 'a'; DELETE FROM {table} WHERE \"k \"\"1\" LIKE '''%'",
-        n % 10 == 9 ? $"TRUNCATE {table}" : "SELECT 1",
+        n % 10 == 6 ? $"TRUNCATE {table}" : "SELECT 1",
     ];
 
     private static string[] Parts(string table, int n) =>
