@@ -100,6 +100,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
                     opened = true;
                 }
 
+                await snapshots.AskAsync(stopping);
                 await using var session = new CaptureSession(options, connection, pipeline, new(filter, pipeline, wal, snapshots, options.SpoolDirectory), wal, time);
                 Capturing(options.Slot);
                 failures = 0;

@@ -41,6 +41,6 @@ public sealed class LargeTransactionTests
         Assert.InRange(PeakMegabytes(tool.Id), 1, 256);
     }
 
-    private static long PeakMegabytes(int process)
+    internal static long PeakMegabytes(int process)
         => long.Parse(File.ReadLines($"/proc/{process}/status").Single(line => line.StartsWith("VmHWM", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) / 1024;
 }

@@ -103,6 +103,22 @@ public sealed class SnapshotInterruptionTests
         Assert.Subset(tools.SelectMany(tool => tool.Lines()).ToHashSet(), stored);
     }
 
+    [Fact]
+    public async Task A_snapshot_whose_slot_was_dropped_is_given_up_for_the_next()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Churn.Table);
+        var tool = await harness.CaptureToNatsAsync([.. Initial, "--target", "nats"]);
+        await MoreReadAsync(harness, tool);
+        await tool.KillAsync();
+        Assert.DoesNotContain("is complete", tool.Log, StringComparison.Ordinal);
+        await harness.ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{harness.Slot}' AND active");
+        await tool.WaitAsync(async () => await harness.ScalarAsync<bool>($"SELECT pg_drop_replication_slot('{harness.Slot}') IS NOT NULL"), "the slot is dropped");
+        tool = await harness.CaptureToNatsAsync([.. Initial, "--target", "nats"]);
+        await tool.SaysAsync($"is complete: {Churn.Rows} rows");
+        await harness.ConfirmedAsync(tool);
+        Assert.Equal(["started", "started", "failed", "completed"], await StatesAsync(harness));
+    }
+
     private static int Reads(ToolProcess tool) => tool.Lines().Count(line => line.StartsWith("{\"Read\"", StringComparison.Ordinal));
 
     private static async Task MoreReadAsync(CaptureHarness harness, ToolProcess tool)

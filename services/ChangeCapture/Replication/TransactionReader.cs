@@ -112,7 +112,6 @@ internal sealed class TransactionReader : IDisposable
                 _index++;
                 if (row.Relation.Included && _filter.Includes(Operation(row.Operation)))
                 {
-                    _snapshots.Note(_transaction!.Xid, row);
                     await EmitAsync(message, row.Relation, lsn, cancellationToken);
                 }
 
@@ -150,6 +149,11 @@ internal sealed class TransactionReader : IDisposable
     {
         var transaction = _transaction ?? throw new PgoutputException("a change outside of a transaction");
         var position = new EventPosition(transaction.CommitLsn, _index);
+        if (message is WalMessage.Row row)
+        {
+            _snapshots.Note(transaction.Xid, row);
+        }
+
         if (_pipeline.IsWritten(position))
         {
             _begun = true;
