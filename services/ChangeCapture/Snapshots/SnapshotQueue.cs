@@ -174,9 +174,9 @@ internal sealed partial class SnapshotQueue
         var patterns = message.Patterns();
         var (tables, problems) = patterns is null
             ? ([], ["tables: write a list of patterns, [\"schema.table\"], or leave it out for all that are captured"])
-            : await _tables.FindAsync(connection, patterns, cancellationToken);
+            : await _tables.FindAsync(connection, "tables", patterns, cancellationToken);
         var error = problems.Count == 0 ? null : string.Join("; ", problems);
-        var announced = _announced[id] = new(id, error is null ? SnapshotEvent.Started : SnapshotEvent.Failed, message.Initial, tables, 0, error);
+        var announced = _announced[id] = new(id, error is null ? SnapshotEvent.Started : SnapshotEvent.Failed, message.Initial, error is null ? tables : patterns ?? [], 0, error);
         if (error is null)
         {
             Enqueue(SnapshotRun.Of(announced, resumed: false));
