@@ -109,16 +109,18 @@ internal sealed class CaptureHarness : IAsyncDisposable
     }
 
     /// <summary>Every message of the stream, in its order.</summary>
-    public async Task<List<StoredEvent>> ReadStreamAsync()
+    /// <param name="from">Another server; null for <see cref="Nats"/>.</param>
+    public async Task<List<StoredEvent>> ReadStreamAsync(NatsJSContext? from = null)
     {
+        from ??= JetStream;
         var events = new List<StoredEvent>();
-        var state = (await JetStream.GetStreamAsync(Stream)).Info.State;
+        var state = (await from.GetStreamAsync(Stream)).Info.State;
         if (state.Messages == 0)
         {
             return events;
         }
 
-        var consumer = await JetStream.CreateOrderedConsumerAsync(Stream);
+        var consumer = await from.CreateOrderedConsumerAsync(Stream);
         await foreach (var message in consumer.ConsumeAsync<string>())
         {
             events.Add(new(message.Subject, message.Data!, message.Headers!["Nats-Msg-Id"].ToString()));
