@@ -54,7 +54,7 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         }
     }
 
-    /// <summary>Rows that a snapshot read. An output that remembers how far it came gets them when the others have stored them, so that these miss none.</summary>
+    /// <summary>Rows that a snapshot read, one at least. An output that remembers how far it came gets them when the others have stored them, so that these miss none.</summary>
     public async ValueTask WriteReadsAsync(IReadOnlyList<ChangeEvent> reads, CancellationToken cancellationToken)
     {
         foreach (var output in outputs.OrderBy(output => output.RemembersSnapshots))
@@ -74,10 +74,7 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
             await output.SyncAsync(cancellationToken);
         }
 
-        if (reads.Count > 0)
-        {
-            (LastOrdinal, _written) = (LastOrdinal + reads.Count, reads[^1].Position);
-        }
+        (LastOrdinal, _written) = (LastOrdinal + reads.Count, reads[^1].Position);
     }
 
     public async ValueTask FlushAsync(CancellationToken cancellationToken)
