@@ -1,3 +1,6 @@
+using NATS.Client.Core;
+using RuleEngineNats.TestKit;
+
 namespace RuleEngineNats.ChangeCapture.Tests;
 
 [Trait("Category", "Servers")]
@@ -101,6 +104,65 @@ public sealed class SnapshotInterruptionTests
         var stored = (await harness.ReadStreamAsync()).Where(message => message.Subject == "postgres.public.t.read").Select(message => message.Body).ToHashSet();
         Assert.Equal(Churn.Rows, stored.Count);
         Assert.Subset(tools.SelectMany(tool => tool.Lines()).ToHashSet(), stored);
+    }
+
+    [Fact]
+    public async Task A_snapshot_whose_slot_was_dropped_is_given_up_for_the_next()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Churn.Table);
+        var tool = await harness.CaptureToNatsAsync([.. Initial, "--target", "nats"]);
+        await MoreReadAsync(harness, tool);
+        await tool.KillAsync();
+        Assert.DoesNotContain("is complete", tool.Log, StringComparison.Ordinal);
+        await harness.ExecuteAsync($"SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{harness.Slot}' AND active");
+        await tool.WaitAsync(async () => await harness.ScalarAsync<bool>($"SELECT pg_drop_replication_slot('{harness.Slot}') IS NOT NULL"), "the slot is dropped");
+        tool = await harness.CaptureToNatsAsync([.. Initial, "--target", "nats"]);
+        await tool.SaysAsync($"is complete: {Churn.Rows} rows");
+        await harness.ConfirmedAsync(tool);
+        Assert.Equal(["started", "started", "failed", "completed"], await StatesAsync(harness));
+    }
+
+    [Fact]
+    public async Task Of_several_servers_the_one_that_has_least_misses_nothing()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Churn.Table);
+        await using var second = await NatsServer.StartAsync();
+        await using var client = new NatsConnection(new NatsOpts { Url = second.Url });
+        string[] arguments = [.. Initial, "--target", "nats", "--nats-server", second.Url];
+        var tool = await harness.CaptureToNatsAsync(arguments);
+        await MoreReadAsync(harness, tool);
+        await second.KillAsync();
+        // What may be on its way by then: the first has it, the second does not.
+        await tool.SaysAsync("has stopped, nothing is lost");
+        await tool.KillAsync();
+        await second.RestartAsync();
+        tool = await harness.CaptureToNatsAsync(arguments);
+        await tool.SaysAsync("is complete");
+        await harness.ConfirmedAsync(tool);
+        var behind = ReplayedTable.Of(await CaptureHarness.ReadStreamAsync(new(client)), "public.t", "id").Reads;
+        Assert.Equal(Churn.Rows, behind.Count);
+        Assert.Equal(Churn.Rows, behind.Distinct().Count());
+        var ahead = ReplayedTable.Of(await harness.ReadStreamAsync(), "public.t", "id").Reads;
+        Assert.Equal(Churn.Rows, ahead.Distinct().Count());
+        Assert.InRange(ahead.Count, Churn.Rows + 1, 2 * Churn.Rows);
+    }
+
+    [Fact]
+    public async Task A_table_whose_key_is_not_to_be_seen_begins_again()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Churn.Table);
+        string[] arguments = [.. Initial, "--target", "nats", "--hash-column", "public.t.id"];
+        var tool = await harness.CaptureToNatsAsync(arguments);
+        await MoreReadAsync(harness, tool);
+        await tool.KillAsync();
+        Assert.DoesNotContain("is complete", tool.Log, StringComparison.Ordinal);
+        var read = await harness.ReadsAsync();
+        tool = await harness.CaptureToNatsAsync(arguments);
+        await tool.SaysAsync($"is complete: {Churn.Rows} rows");
+        await harness.ConfirmedAsync(tool);
+        var reads = ReplayedTable.Of(await harness.ReadStreamAsync(), "public.t", "id").Reads;
+        Assert.Equal(Churn.Rows, reads.Distinct().Count());
+        Assert.Equal(Churn.Rows + read, reads.Count);
     }
 
     private static int Reads(ToolProcess tool) => tool.Lines().Count(line => line.StartsWith("{\"Read\"", StringComparison.Ordinal));

@@ -54,6 +54,7 @@ internal sealed partial class CaptureAttempt(
         _snapshots ??= new(options, source, filter, outputs, _wal, new(options.Slot, progress, time, loggers), time, loggers.CreateLogger<SnapshotQueue>());
         _opening ??= OpenAsync(identity, _snapshots, stopping);
         await await Task.WhenAny(_opening, guarding);
+        await _snapshots.AskAsync(stopping);
         var transactions = new TransactionReader(filter, pipeline, _wal, new(options.Slot, pipeline, status, time), _snapshots, options.SpoolDirectory);
         await using var session = new CaptureSession(options, connection, pipeline, transactions, _wal, time);
         status.Is(CaptureState.Capturing, null);

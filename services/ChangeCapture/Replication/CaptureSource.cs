@@ -226,7 +226,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
 
     private async Task CheckSnapshotAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        var (_, problems) = await new SnapshotTables(options, filter).FindAsync(connection, [.. options.SnapshotTables], cancellationToken);
+        var (_, problems) = await new SnapshotTables(options, filter).FindAsync(connection, nameof(options.SnapshotTables), [.. options.SnapshotTables], cancellationToken);
         if (problems.Count > 0)
         {
             throw new CaptureException(string.Join(Environment.NewLine, problems));

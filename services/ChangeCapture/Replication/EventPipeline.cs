@@ -84,6 +84,7 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         if (reads.Count > 0)
         {
             (LastOrdinal, _written) = (LastOrdinal + reads.Count, reads[^1].Position);
+            status.Written(LastOrdinal);
         }
     }
 

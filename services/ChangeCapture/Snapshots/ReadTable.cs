@@ -7,7 +7,7 @@ using RuleEngineNats.ChangeCapture.Replication;
 namespace RuleEngineNats.ChangeCapture.Snapshots;
 
 /// <summary>Reads a table chunk by chunk, each when the one before is written.</summary>
-internal sealed partial class ReadTable(
+internal sealed class ReadTable(
     CaptureOptions options, CaptureSource source, CaptureFilter filter, SnapshotMarks marks, TimeProvider time, ILogger logger)
 {
     private readonly TableWriters _writers = new(time, logger);

@@ -51,7 +51,7 @@ internal sealed record SnapshotMessage
 /// <summary>That a snapshot began or ended: an event of its own, and what a later start goes on from.</summary>
 /// <param name="Id">Where it was asked for: commit LSN and index in the transaction.</param>
 /// <param name="State"><see cref="Started"/>, <see cref="Completed"/> or <see cref="Failed"/>.</param>
-/// <param name="Initial">The start of a capture asked for it. Whatever was unfinished before counts no more then: the slot may be another.</param>
+/// <param name="Initial">The start of a capture asked for it.</param>
 /// <param name="Tables">Its tables, each as a pattern that fits it alone.</param>
 /// <param name="Rows">How many were read; 0 at the start.</param>
 /// <param name="Error">Why it failed, and what to do.</param>

@@ -35,8 +35,9 @@ internal sealed partial class SnapshotQueue
     private readonly ILogger _logger;
     private readonly Dictionary<string, SnapshotEvent> _announced = [];
     private readonly Channel<SnapshotRun> _waiting = Channel.CreateUnbounded<SnapshotRun>();
+    private readonly List<SnapshotRun> _unfinished = [];
     private SnapshotRun? _current;
-    private int _unfinished;
+    private bool _asked;
 
     public SnapshotQueue(
         CaptureOptions options, CaptureSource source, CaptureFilter filter, IReadOnlyList<ChangeOutput> outputs, ConfirmedWal wal, SnapshotReport report,
@@ -48,7 +49,7 @@ internal sealed partial class SnapshotQueue
         _readTable = new(options, source, filter, _marks, time, logger);
     }
 
-    /// <summary>Goes on with what an earlier process left unfinished, and asks for what is to be read at each start.</summary>
+    /// <summary>Goes on with what an earlier process left unfinished.</summary>
     public async Task OpenAsync(CancellationToken cancellationToken)
     {
         var unfinished = new List<SnapshotEvent>();
@@ -58,7 +59,7 @@ internal sealed partial class SnapshotQueue
             {
                 // The first of each is the one at the place of its request.
                 _announced.TryAdd(said.Id, said);
-                unfinished.RemoveAll(started => started.Id == said.Id || (said.Initial && said.State == SnapshotEvent.Started));
+                unfinished.RemoveAll(started => started.Id == said.Id);
                 if (said.State == SnapshotEvent.Started)
                 {
                     unfinished.Add(said);
@@ -66,15 +67,21 @@ internal sealed partial class SnapshotQueue
             }
         }
 
-        foreach (var started in _source.HasCreatedSlot ? [] : unfinished)
+        foreach (var started in unfinished)
         {
-            Enqueue(SnapshotRun.Of(started, resumed: true));
+            Enqueue(SnapshotRun.Of(started, resumed: true) with { Error = _source.HasCreatedSlot ? "its slot was dropped before it was complete: changes are missing" : null });
         }
+    }
 
-        if (_options.Snapshot is SnapshotMode.Always && _unfinished == 0 && !_source.HasCreatedSlot)
+    /// <summary>Asks, once, for what is to be read at each start.</summary>
+    public async Task AskAsync(CancellationToken cancellationToken)
+    {
+        if (!_asked && _options.Snapshot is SnapshotMode.Always && !_source.HasCreatedSlot && _unfinished.Count == 0)
         {
             await _source.RequestSnapshotAsync(cancellationToken);
         }
+
+        _asked = true;
     }
 
     /// <summary>A replication session begins: the WAL comes again from where the slot is confirmed.</summary>
@@ -86,7 +93,7 @@ internal sealed partial class SnapshotQueue
         while (true)
         {
             var run = _current ??= await _waiting.Reader.ReadAsync(cancellationToken);
-            var error = await ReadAsync(run, cancellationToken);
+            var error = run.Error ?? await ReadAsync(run, cancellationToken);
             await AgainAsync(() => EndAsync(run, error, cancellationToken), _ => false, cancellationToken);
         }
     }
@@ -136,7 +143,7 @@ internal sealed partial class SnapshotQueue
         if (content is Announcement { Event: { State: not SnapshotEvent.Started } ended } && _current is { } run && run.Id == ended.Id)
         {
             _current = null;
-            _unfinished--;
+            _unfinished.Remove(run);
             _report.Ended(run, ended.Error);
             HoldWal();
         }
@@ -156,7 +163,7 @@ internal sealed partial class SnapshotQueue
             return new(said);
         }
 
-        if (message.Initial && _unfinished > 0)
+        if (message.Initial && _unfinished.Exists(run => run is { Initial: true, Error: null }))
         {
             // An interrupted start has asked for the same.
             return null;
@@ -167,9 +174,9 @@ internal sealed partial class SnapshotQueue
         var patterns = message.Patterns();
         var (tables, problems) = patterns is null
             ? ([], ["tables: write a list of patterns, [\"schema.table\"], or leave it out for all that are captured"])
-            : await _tables.FindAsync(connection, patterns, cancellationToken);
+            : await _tables.FindAsync(connection, "tables", patterns, cancellationToken);
         var error = problems.Count == 0 ? null : string.Join("; ", problems);
-        var announced = _announced[id] = new(id, error is null ? SnapshotEvent.Started : SnapshotEvent.Failed, message.Initial, tables, 0, error);
+        var announced = _announced[id] = new(id, error is null ? SnapshotEvent.Started : SnapshotEvent.Failed, message.Initial, error is null ? tables : patterns ?? [], 0, error);
         if (error is null)
         {
             Enqueue(SnapshotRun.Of(announced, resumed: false));
@@ -184,14 +191,14 @@ internal sealed partial class SnapshotQueue
 
     private void Enqueue(SnapshotRun run)
     {
-        _unfinished++;
+        _unfinished.Add(run);
         _report.Began(run);
         _waiting.Writer.TryWrite(run);
         HoldWal();
     }
 
     // Where no stream remembers it, the request comes again as long as it is not confirmed, and the snapshot begins again.
-    private void HoldWal() => _wal.Held = _unfinished > 0 && !_outputs.Any(output => output.RemembersSnapshots);
+    private void HoldWal() => _wal.Held = _unfinished.Count > 0 && !_outputs.Any(output => output.RemembersSnapshots);
 
     /// <returns>Why it cannot be completed; null where it is read.</returns>
     private async Task<string?> ReadAsync(SnapshotRun run, CancellationToken cancellationToken)

@@ -8,6 +8,9 @@ namespace RuleEngineNats.ChangeCapture.Snapshots;
 /// <param name="Resumed">An earlier process began it: the outputs know how far it came.</param>
 internal sealed record SnapshotRun(string Id, bool Initial, bool Resumed, IReadOnlyList<SnapshotTable> Tables)
 {
+    /// <summary>Why it cannot be completed, where that is known before it is read.</summary>
+    public string? Error { get; init; }
+
     public static SnapshotRun Of(SnapshotEvent started, bool resumed)
         => new(started.Id, started.Initial, resumed, [.. started.Tables.Select(name => NamePattern.Parse(name, NamePattern.Table).Pattern!.Names).Select(names => new SnapshotTable(names[0], names[1]))]);
 

@@ -21,10 +21,11 @@ internal sealed class SnapshotTables(CaptureOptions options, CaptureFilter filte
     public static string WithoutKey(string table)
         => $"table {table} has nothing to tell its rows apart: add a primary key, or a unique index on columns that are NOT NULL and ALTER TABLE {table} REPLICA IDENTITY USING INDEX …, or leave the table out";
 
+    /// <param name="field">Where the patterns stand.</param>
     /// <param name="patterns">None for all that are captured.</param>
     /// <returns>The tables, each as a pattern that fits it alone, and everything that is wrong.</returns>
     public async Task<(IReadOnlyList<string> Tables, IReadOnlyList<string> Problems)> FindAsync(
-        NpgsqlConnection connection, IReadOnlyCollection<string> patterns, CancellationToken cancellationToken)
+        NpgsqlConnection connection, string field, IReadOnlyCollection<string> patterns, CancellationToken cancellationToken)
     {
         var (tables, problems, parsed) = (new List<string>(), new List<string>(), new List<(NamePattern Pattern, bool Used)>());
         foreach (var text in patterns)
@@ -32,7 +33,7 @@ internal sealed class SnapshotTables(CaptureOptions options, CaptureFilter filte
             var (pattern, problem) = NamePattern.Parse(text, NamePattern.Table);
             if (pattern is null)
             {
-                problems.Add($"{nameof(CaptureOptions.SnapshotTables)}: {problem}");
+                problems.Add($"{field}: {problem}");
             }
             else
             {
@@ -62,10 +63,10 @@ internal sealed class SnapshotTables(CaptureOptions options, CaptureFilter filte
             }
         }
 
-        problems.AddRange(parsed.Where(pattern => !pattern.Used).Select(pattern => $"{nameof(CaptureOptions.SnapshotTables)}: no published table is {pattern.Pattern}"));
+        problems.AddRange(parsed.Where(pattern => !pattern.Used).Select(pattern => $"{field}: no published table is {pattern.Pattern}"));
         if (tables.Count == 0 && problems.Count == 0)
         {
-            problems.Add($"{nameof(CaptureOptions.SnapshotTables)}: no captured table is left");
+            problems.Add($"{field}: no captured table is left");
         }
 
         return (tables, problems);
