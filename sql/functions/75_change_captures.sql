@@ -14,8 +14,12 @@ BEGIN
         RAISE EXCEPTION 'config_name: there is no NATS configuration %', quote_literal(left(NEW.config_name, 64)) USING ERRCODE = '22023';
     ELSIF NEW.stream_name !~ '^[A-Za-z0-9_-]{1,255}$' THEN
         RAISE EXCEPTION 'stream_name: must be 1 to 255 of A-Z, a-z, 0-9, _ and -' USING ERRCODE = '22023';
-    ELSIF NEW.format NOT IN ('json', 'debezium') THEN
-        RAISE EXCEPTION 'format: must be json or debezium' USING ERRCODE = '22023';
+    ELSIF NEW.format NOT IN ('json', 'debezium', 'cloudevents', 'protobuf') THEN
+        RAISE EXCEPTION 'format: must be json, debezium, cloudevents or protobuf' USING ERRCODE = '22023';
+    ELSIF NEW.event_unit NOT IN ('change', 'transaction') THEN
+        RAISE EXCEPTION 'event_unit: must be change or transaction' USING ERRCODE = '22023';
+    ELSIF NEW.oversized NOT IN ('stop', 'dead-letter') THEN
+        RAISE EXCEPTION 'oversized: must be stop or dead-letter' USING ERRCODE = '22023';
     ELSIF NEW.wal_policy NOT IN ('alert', 'pause', 'drop') THEN
         RAISE EXCEPTION 'wal_policy: must be alert, pause or drop' USING ERRCODE = '22023';
     ELSIF NEW.wal_limit < 1048576 THEN
@@ -52,7 +56,7 @@ CREATE OR REPLACE FUNCTION rule_cdc_configure(p_capture_name text DEFAULT 'defau
 RETURNS rule_cdc_captures LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     v_known constant text[] := ARRAY['slot_name', 'publication_name', 'config_name', 'stream_name', 'subject_prefix', 'format', 'typed_values', 'with_transaction',
-        'wal_policy', 'wal_limit', 'heartbeat_seconds'];
+        'event_unit', 'oversized', 'wal_policy', 'wal_limit', 'heartbeat_seconds'];
     v_new rule_cdc_captures%ROWTYPE;
     v_key text;
 BEGIN
@@ -82,7 +86,7 @@ BEGIN
     UPDATE rule_cdc_captures c
        SET slot_name = v_new.slot_name, publication_name = v_new.publication_name, config_name = v_new.config_name, stream_name = v_new.stream_name,
            subject_prefix = v_new.subject_prefix, format = v_new.format, typed_values = v_new.typed_values, with_transaction = v_new.with_transaction,
-           wal_policy = v_new.wal_policy, wal_limit = v_new.wal_limit, heartbeat_seconds = v_new.heartbeat_seconds
+           event_unit = v_new.event_unit, oversized = v_new.oversized, wal_policy = v_new.wal_policy, wal_limit = v_new.wal_limit, heartbeat_seconds = v_new.heartbeat_seconds
      WHERE c.capture_name = p_capture_name;
     RETURN rule_cdc_get(p_capture_name);
 END $$;
@@ -108,9 +112,24 @@ BEGIN
     ELSIF jsonb_typeof(p_settings) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'p_settings: must be a JSON object' USING ERRCODE = '22023';
     END IF;
+    IF p_settings ? 'row_filter' THEN
+        BEGIN
+            IF jsonb_typeof(p_settings -> 'row_filter') <> 'string' OR (p_settings ->> 'row_filter')::jsonpath::text ~ 'like_regex' THEN
+                RAISE EXCEPTION 'row_filter: must be a SQL/JSON path without like_regex' USING ERRCODE = '22023';
+            END IF;
+        EXCEPTION WHEN syntax_error THEN
+            RAISE EXCEPTION 'row_filter: %', SQLERRM USING ERRCODE = '22023';
+        END;
+    END IF;
+    IF p_settings ? 'snapshot' AND jsonb_typeof(p_settings -> 'snapshot') <> 'boolean' THEN
+        RAISE EXCEPTION 'snapshot: must be true or false' USING ERRCODE = '22023';
+    END IF;
     FOR v_key IN SELECT jsonb_object_keys(p_settings) LOOP
-        IF v_key NOT IN ('exclude_columns', 'hash_columns', 'mask_columns') THEN
-            RAISE EXCEPTION 'p_settings: there is no setting %; the settings are exclude_columns, hash_columns, mask_columns', quote_ident(left(v_key, 64)) USING ERRCODE = '22023';
+        IF v_key IN ('row_filter', 'snapshot') THEN
+            CONTINUE;
+        ELSIF v_key NOT IN ('exclude_columns', 'hash_columns', 'mask_columns') THEN
+            RAISE EXCEPTION 'p_settings: there is no setting %; the settings are exclude_columns, hash_columns, mask_columns, row_filter, snapshot', quote_ident(left(v_key, 64))
+                USING ERRCODE = '22023';
         ELSIF jsonb_typeof(p_settings -> v_key) <> 'array' THEN
             RAISE EXCEPTION '%: must be an array of column names', v_key USING ERRCODE = '22023';
         END IF;
@@ -130,14 +149,18 @@ BEGIN
     PERFORM rule_nats_stream_create(v_capture.stream_name, ARRAY[v_capture.subject_prefix || '.>'], v_capture.config_name, 'limits', 0, 'Row changes captured from PostgreSQL')
       WHERE NOT EXISTS (SELECT FROM rule_nats_streams s JOIN rule_nats_config c USING (config_id)
                          WHERE c.config_name = v_capture.config_name AND s.stream_name = v_capture.stream_name);
-    INSERT INTO rule_cdc_tables AS t (capture_name, relation, exclude_columns, hash_columns, mask_columns)
+    INSERT INTO rule_cdc_tables AS t (capture_name, relation, exclude_columns, hash_columns, mask_columns, row_filter)
     VALUES (p_capture_name, p_table, ARRAY(SELECT jsonb_array_elements_text(p_settings -> 'exclude_columns')),
-            ARRAY(SELECT jsonb_array_elements_text(p_settings -> 'hash_columns')), ARRAY(SELECT jsonb_array_elements_text(p_settings -> 'mask_columns')))
+            ARRAY(SELECT jsonb_array_elements_text(p_settings -> 'hash_columns')), ARRAY(SELECT jsonb_array_elements_text(p_settings -> 'mask_columns')),
+            p_settings ->> 'row_filter')
     ON CONFLICT (capture_name, relation) DO UPDATE
-       SET exclude_columns = EXCLUDED.exclude_columns, hash_columns = EXCLUDED.hash_columns, mask_columns = EXCLUDED.mask_columns;
+       SET exclude_columns = EXCLUDED.exclude_columns, hash_columns = EXCLUDED.hash_columns, mask_columns = EXCLUDED.mask_columns, row_filter = EXCLUDED.row_filter;
+    IF (p_settings ->> 'snapshot')::boolean THEN
+        PERFORM rule_cdc_snapshot(ARRAY[p_table], p_capture_name);
+    END IF;
 END $$;
 COMMENT ON FUNCTION rule_cdc_table_add(regclass, text, jsonb) IS
-'Captures a table from now on, e.g. rule_cdc_table_add(''public.orders'', ''default'', ''{"mask_columns": ["card"]}''): adds it to the capture''s publication, which it makes, and defines the stream. Runs with the rights of the caller, who must own the table and the publication and be a rule_admin. Called again it replaces the settings. An UPDATE or DELETE of a published table needs a primary key or REPLICA IDENTITY. 22023 names what is wrong, P0002 an unknown capture.';
+'Captures a table from now on, e.g. rule_cdc_table_add(''public.orders'', ''default'', ''{"mask_columns": ["card"], "row_filter": "$.total > 100"}''): adds it to the capture''s publication, which it makes, and defines the stream. {"snapshot": true} reads the rows that are there already, too. Runs with the rights of the caller, who must own the table and the publication and be a rule_admin. Called again it replaces the settings. An UPDATE or DELETE of a published table needs a primary key or REPLICA IDENTITY. 22023 names what is wrong, P0002 an unknown capture.';
 
 CREATE OR REPLACE FUNCTION rule_cdc_table_remove(p_table regclass, p_capture_name text DEFAULT 'default')
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
@@ -155,6 +178,30 @@ BEGIN
     RETURN true;
 END $$;
 COMMENT ON FUNCTION rule_cdc_table_remove(regclass, text) IS 'Captures a table no longer; what was captured stays in the stream. False: it was not captured. Runs with the rights of the caller, as rule_cdc_table_add.';
+
+CREATE OR REPLACE FUNCTION rule_cdc_snapshot(p_tables regclass[] DEFAULT NULL, p_capture_name text DEFAULT 'default')
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    v_capture rule_cdc_captures%ROWTYPE := rule_cdc_get(p_capture_name);
+    v_tables regclass[] := coalesce(p_tables, ARRAY(SELECT t.relation FROM rule_cdc_tables t WHERE t.capture_name = p_capture_name ORDER BY t.added_at));
+    v_table regclass;
+    v_id bigint;
+BEGIN
+    IF cardinality(v_tables) = 0 THEN
+        RAISE EXCEPTION 'p_tables: capture % has no tables', p_capture_name USING ERRCODE = '22023';
+    END IF;
+    FOREACH v_table IN ARRAY v_tables LOOP
+        IF NOT EXISTS (SELECT FROM rule_cdc_tables t WHERE t.capture_name = p_capture_name AND t.relation = v_table) THEN
+            RAISE EXCEPTION 'p_tables: % is not captured; call rule_cdc_table_add first', coalesce(v_table::text, 'null') USING ERRCODE = '22023';
+        ELSIF NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = v_table AND (i.indisprimary OR i.indisreplident)) THEN
+            RAISE EXCEPTION 'p_tables: % has no primary key and no replica identity index, which a snapshot reads it by', v_table USING ERRCODE = '22023';
+        END IF;
+    END LOOP;
+    INSERT INTO rule_cdc_snapshot_requests (capture_name, relations) VALUES (p_capture_name, v_tables) RETURNING request_id INTO v_id;
+    RETURN v_id;
+END $$;
+COMMENT ON FUNCTION rule_cdc_snapshot(regclass[], text) IS
+'Reads the rows of tables that are there already, all of the capture by default: they come as read events, in their place among the changes. Begins within 2 seconds, or when the capture goes on; rule_cdc_snapshots shows how far it is. Returns the request_id. 22023 names what is wrong, P0002 an unknown capture.';
 
 CREATE OR REPLACE FUNCTION rule_cdc_pause(p_capture_name text DEFAULT 'default')
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

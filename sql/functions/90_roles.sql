@@ -107,11 +107,12 @@ BEGIN
             ('rule_worker', 'EXECUTE ON FUNCTION rule_webhook_replay_open, rule_webhook_outcomes'),
             ('rule_relay', 'SELECT, UPDATE (enabled, paused_reason, recover, captured_since, updated_at), DELETE ON rule_cdc_captures'),
             ('rule_relay', 'SELECT ON rule_cdc_tables'),
-            ('rule_relay', 'SELECT, INSERT, UPDATE ON rule_cdc_reports'),
-            ('rule_admin', 'SELECT ON rule_cdc_captures'),
+            ('rule_relay', 'SELECT, INSERT, UPDATE ON rule_cdc_reports, rule_cdc_snapshots'),
+            ('rule_relay', 'SELECT, DELETE ON rule_cdc_snapshot_requests'),
+            ('rule_admin', 'SELECT ON rule_cdc_captures, rule_cdc_snapshot_requests'),
             ('rule_admin', 'SELECT, INSERT, UPDATE, DELETE ON rule_cdc_tables'),
-            ('rule_admin', 'EXECUTE ON FUNCTION rule_cdc_configure, rule_cdc_table_add, rule_cdc_table_remove, rule_cdc_pause, rule_cdc_resume, rule_cdc_recover, rule_cdc_drop'),
-            ('rule_stats rule_admin', 'SELECT ON cdc_status'),
+            ('rule_admin', 'EXECUTE ON FUNCTION rule_cdc_configure, rule_cdc_table_add, rule_cdc_table_remove, rule_cdc_pause, rule_cdc_resume, rule_cdc_recover, rule_cdc_drop, rule_cdc_snapshot'),
+            ('rule_stats rule_admin', 'SELECT ON cdc_status, rule_cdc_snapshots'),
             ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_cdc_get')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)

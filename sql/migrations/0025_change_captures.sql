@@ -11,6 +11,8 @@ CREATE TABLE IF NOT EXISTS rule_cdc_captures (
     format            text NOT NULL DEFAULT 'json',
     typed_values      boolean NOT NULL DEFAULT false,
     with_transaction  boolean NOT NULL DEFAULT false,
+    event_unit        text NOT NULL DEFAULT 'change',
+    oversized         text NOT NULL DEFAULT 'stop',
     wal_policy        text NOT NULL DEFAULT 'alert',
     wal_limit         bigint,
     heartbeat_seconds integer NOT NULL DEFAULT 10,
@@ -29,10 +31,12 @@ COMMENT ON COLUMN rule_cdc_captures.publication_name IS 'The publication whose t
 COMMENT ON COLUMN rule_cdc_captures.config_name IS 'The NATS configuration (rule_nats_config). Default default.';
 COMMENT ON COLUMN rule_cdc_captures.stream_name IS 'The JetStream stream. Default postgres_replication. One capture a stream is quickest.';
 COMMENT ON COLUMN rule_cdc_captures.subject_prefix IS 'What subjects begin with: <prefix>.<schema>.<table>.<operation>. Default postgres.';
-COMMENT ON COLUMN rule_cdc_captures.format IS 'How events look: json or debezium. Default json.';
+COMMENT ON COLUMN rule_cdc_captures.format IS 'How events look: json, debezium, cloudevents or protobuf. Default json. Webhooks get what is in the stream.';
 COMMENT ON COLUMN rule_cdc_captures.typed_values IS 'Numbers, booleans, JSON and arrays as such rather than as PostgreSQL''s text. Default false.';
 COMMENT ON COLUMN rule_cdc_captures.with_transaction IS 'Whether row events carry LSN, transaction id, commit LSN, commit time and place in the transaction. Default false.';
-COMMENT ON COLUMN rule_cdc_captures.wal_policy IS 'When the slot is more than wal_limit behind: alert (say it), pause (stop until rule_cdc_resume; the slot stays) or drop (leave the backlog out; a Gap event says so). Default alert.';
+COMMENT ON COLUMN rule_cdc_captures.event_unit IS 'change: an event for each; transaction: one for all changes of a transaction, in parts where they are more than goes into one. Default change.';
+COMMENT ON COLUMN rule_cdc_captures.oversized IS 'A change that is larger than the server takes: stop (the flow stops until the limit is raised) or dead-letter (a small event with its key goes in its place). Default stop.';
+COMMENT ON COLUMN rule_cdc_captures.wal_policy IS 'When the slot is more than wal_limit behind: alert (say it), pause (stop until rule_cdc_resume; the slot stays) or drop (leave the backlog out; a Gap event says so, and a snapshot follows). Default alert.';
 COMMENT ON COLUMN rule_cdc_captures.wal_limit IS 'Bytes of WAL, 1,048,576 or more; null: half of max_slot_wal_keep_size, or 5 GiB where that is unlimited.';
 COMMENT ON COLUMN rule_cdc_captures.heartbeat_seconds IS 'Between two heartbeats, which show how far behind the slot is; 0 to 3600, 0 for none. Default 10.';
 COMMENT ON COLUMN rule_cdc_captures.enabled IS 'False: paused. The slot stays, and holds WAL.';
@@ -49,6 +53,7 @@ CREATE TABLE IF NOT EXISTS rule_cdc_tables (
     exclude_columns text[] NOT NULL DEFAULT '{}',
     hash_columns    text[] NOT NULL DEFAULT '{}',
     mask_columns    text[] NOT NULL DEFAULT '{}',
+    row_filter      text,
     added_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (capture_name, relation)
 );
@@ -58,6 +63,7 @@ COMMENT ON COLUMN rule_cdc_tables.relation IS 'The table; it may be renamed.';
 COMMENT ON COLUMN rule_cdc_tables.exclude_columns IS 'Columns that are left out, name and value.';
 COMMENT ON COLUMN rule_cdc_tables.hash_columns IS 'Columns whose values are replaced by their SHA-256, salted with Changes:HashSalt of CdcRelay.';
 COMMENT ON COLUMN rule_cdc_tables.mask_columns IS 'Columns whose values are replaced by ***.';
+COMMENT ON COLUMN rule_cdc_tables.row_filter IS 'SQL/JSON path over the row with typed values: rows for which it is true are captured, e.g. $.total > 100. null: all.';
 COMMENT ON COLUMN rule_cdc_tables.added_at IS 'When it was added; changes from before are not captured.';
 
 CREATE TABLE IF NOT EXISTS rule_cdc_reports (
@@ -79,5 +85,40 @@ COMMENT ON COLUMN rule_cdc_reports.reported_by IS 'The process: host:pid.';
 COMMENT ON COLUMN rule_cdc_reports.events IS 'Events published since this process began.';
 COMMENT ON COLUMN rule_cdc_reports.lag IS 'How long the last heartbeat took from PostgreSQL through the slot; null before the first.';
 COMMENT ON COLUMN rule_cdc_reports.reported_at IS 'When.';
+
+CREATE TABLE IF NOT EXISTS rule_cdc_snapshot_requests (
+    request_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    capture_name text NOT NULL REFERENCES rule_cdc_captures ON UPDATE CASCADE ON DELETE CASCADE,
+    relations    regclass[] NOT NULL,
+    requested_by text NOT NULL DEFAULT session_user,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE rule_cdc_snapshot_requests IS 'Snapshots that were asked for and have not begun. Inserted by rule_cdc_snapshot and rule_cdc_table_add; CdcRelay takes them out when it captures, in one statement with the mark in the WAL where they begin.';
+COMMENT ON COLUMN rule_cdc_snapshot_requests.request_id IS 'In the order of asking.';
+COMMENT ON COLUMN rule_cdc_snapshot_requests.capture_name IS 'The capture.';
+COMMENT ON COLUMN rule_cdc_snapshot_requests.relations IS 'The tables to read.';
+COMMENT ON COLUMN rule_cdc_snapshot_requests.requested_by IS 'The login that asked.';
+COMMENT ON COLUMN rule_cdc_snapshot_requests.requested_at IS 'When.';
+
+CREATE TABLE IF NOT EXISTS rule_cdc_snapshots (
+    capture_name   text NOT NULL REFERENCES rule_cdc_captures ON UPDATE CASCADE ON DELETE CASCADE,
+    snapshot_id    text NOT NULL,
+    table_name     text NOT NULL,
+    state          text NOT NULL,
+    rows_read      bigint NOT NULL,
+    estimated_rows bigint,
+    started_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reported_at    timestamptz NOT NULL,
+    PRIMARY KEY (capture_name, snapshot_id, table_name)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE rule_cdc_snapshots IS 'How far snapshots are, a row for each table: written every second by the CdcRelay that runs the capture.';
+COMMENT ON COLUMN rule_cdc_snapshots.capture_name IS 'The capture.';
+COMMENT ON COLUMN rule_cdc_snapshots.snapshot_id IS 'The snapshot, as its events name it: where in the WAL it was asked for.';
+COMMENT ON COLUMN rule_cdc_snapshots.table_name IS 'The table: schema.table.';
+COMMENT ON COLUMN rule_cdc_snapshots.state IS 'waiting, reading, completed or failed.';
+COMMENT ON COLUMN rule_cdc_snapshots.rows_read IS 'Rows that are read and stored.';
+COMMENT ON COLUMN rule_cdc_snapshots.estimated_rows IS 'How many PostgreSQL thinks there are; null where it does not know.';
+COMMENT ON COLUMN rule_cdc_snapshots.started_at IS 'When it was first reported.';
+COMMENT ON COLUMN rule_cdc_snapshots.reported_at IS 'When it was last.';
 
 INSERT INTO rule_cdc_captures (capture_name, slot_name, publication_name) VALUES ('default', 'rule_cdc_default', 'rule_cdc_default') ON CONFLICT DO NOTHING;

@@ -82,6 +82,23 @@ public sealed class CaptureTests
     }
 
     [Fact]
+    public async Task A_table_added_with_a_snapshot_and_a_row_filter_brings_the_rows_that_were_there_and_pass()
+    {
+        await using var outbox = await StartAsync();
+        await outbox.ExecuteAsync("CREATE TABLE t (id int PRIMARY KEY, total numeric); INSERT INTO t SELECT g, g FROM generate_series(1, 3000) g");
+        await outbox.ExecuteAsync("""SELECT rule_cdc_table_add('t', p_settings => '{"snapshot": true, "row_filter": "$.total > 1000"}')""");
+        await outbox.ExecuteAsync("UPDATE t SET total = 0 WHERE id = 2000");
+        var reads = await EventsAsync(outbox, ".read", 1999);
+        await Wait.UntilAsync(() => outbox.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM rule_cdc_snapshots WHERE state = 'completed')"), "the snapshot is reported");
+        Assert.Equal("public.t 3000", await outbox.ScalarAsync<string>("SELECT string_agg(table_name || ' ' || rows_read, ',') FROM rule_cdc_snapshots"));
+        Assert.Equal(1999, reads.Select(message => message.Id).Distinct().Count());
+
+        await outbox.ExecuteAsync("SELECT rule_cdc_snapshot()");
+        await EventsAsync(outbox, ".read", 2 * 1999);
+        Assert.Equal(0, await outbox.ScalarAsync<long>("SELECT count(*) FROM rule_cdc_snapshot_requests"));
+    }
+
+    [Fact]
     public async Task I15_a_slot_that_is_gone_turns_health_red_and_is_made_anew_only_when_asked_with_a_gap_event()
     {
         await using var outbox = await StartAsync();
@@ -109,6 +126,7 @@ public sealed class CaptureTests
         Assert.Equal(["2", "4"], inserts.Select(message => Field(message, "id")));
         var all = (await outbox.ReadStreamAsync(Stream)).Select(message => message.Subject).ToList();
         Assert.InRange(all.IndexOf("postgres.transactions.gap.event"), all.IndexOf("postgres.public.t.insert") + 1, all.LastIndexOf("postgres.public.t.insert") - 1);
+        Assert.True((await EventsAsync(outbox, ".read", 3)).Count >= 3);
         Assert.False(await outbox.ScalarAsync<bool>("SELECT recover FROM rule_cdc_captures"));
     }
 

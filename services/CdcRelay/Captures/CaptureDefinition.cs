@@ -17,17 +17,20 @@ internal sealed record CaptureSettings(
     string Format,
     bool TypedValues,
     bool WithTransaction,
+    string EventUnit,
+    string Oversized,
     string WalPolicy,
     long? WalLimit,
     int HeartbeatSeconds,
-    ColumnPatterns Excluded,
-    ColumnPatterns Hashed,
-    ColumnPatterns Masked);
+    NameList Excluded,
+    NameList Hashed,
+    NameList Masked,
+    NameList RowFilters);
 
-/// <summary>Columns, each as <c>"schema"."table"."column"</c>; equal when they are the same.</summary>
-internal sealed record ColumnPatterns(string[] Names)
+/// <summary>Columns as <c>"schema"."table"."column"</c>, or filters as <c>"schema"."table"=path</c>; equal when they are the same.</summary>
+internal sealed record NameList(string[] Names)
 {
-    public bool Equals(ColumnPatterns? other) => other is not null && Names.AsSpan().SequenceEqual(other.Names);
+    public bool Equals(NameList? other) => other is not null && Names.AsSpan().SequenceEqual(other.Names);
 
     public override int GetHashCode() => Names.Length;
 }

@@ -14,20 +14,22 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
                    AND (EXISTS (SELECT FROM rule_cdc_tables t WHERE t.capture_name = c.capture_name)
                         OR c.captured_since IS NOT NULL OR EXISTS (SELECT FROM pg_replication_slots s WHERE s.slot_name = c.slot_name AND s.database = current_database())),
                    c.dropped_at IS NOT NULL, c.recover, c.captured_since IS NOT NULL, c.slot_name, c.publication_name, c.config_name, c.stream_name, c.subject_prefix, c.format, c.typed_values,
-                   c.with_transaction, c.wal_policy, c.wal_limit, c.heartbeat_seconds, p.excluded, p.hashed, p.masked
+                   c.with_transaction, c.event_unit, c.oversized, c.wal_policy, c.wal_limit, c.heartbeat_seconds, p.excluded, p.hashed, p.masked, p.filters
               FROM rule_cdc_captures c
               CROSS JOIN LATERAL (
                     SELECT coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'exclude'), '{}') AS excluded,
                            coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'hash'), '{}') AS hashed,
-                           coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'mask'), '{}') AS masked
-                      FROM (SELECT k.kind, format('"%s"."%s".', replace(n.nspname, '"', '""'), replace(r.relname, '"', '""')) AS prefix,
-                                   format('"%s"', replace(k.name, '"', '""')) AS name
+                           coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'mask'), '{}') AS masked,
+                           coalesce(array_agg(l.prefix || l.name ORDER BY l.prefix, l.name) FILTER (WHERE l.kind = 'rows'), '{}') AS filters
+                      FROM (SELECT k.kind, format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(r.relname, '"', '""')) AS prefix,
+                                   CASE k.kind WHEN 'rows' THEN '=' || k.name ELSE format('."%s"', replace(k.name, '"', '""')) END AS name
                               FROM rule_cdc_tables t
                               JOIN pg_class r ON r.oid = t.relation
                               JOIN pg_namespace n ON n.oid = r.relnamespace
                               CROSS JOIN LATERAL (SELECT 'exclude' AS kind, unnest(t.exclude_columns) AS name
                                                   UNION ALL SELECT 'hash', unnest(t.hash_columns)
-                                                  UNION ALL SELECT 'mask', unnest(t.mask_columns)) k
+                                                  UNION ALL SELECT 'mask', unnest(t.mask_columns)
+                                                  UNION ALL SELECT 'rows', t.row_filter WHERE t.row_filter IS NOT NULL) k
                              WHERE t.capture_name = c.capture_name) l) p
              ORDER BY c.capture_name
             """);
@@ -47,6 +49,19 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
     public async Task CapturingAsync(string name, CancellationToken cancellationToken)
         => await ExecuteAsync("UPDATE rule_cdc_captures SET recover = false, captured_since = coalesce(captured_since, now()) WHERE capture_name = $1", [name], cancellationToken);
 
+    /// <summary>Begins the snapshots that were asked for: each is a mark in the WAL of the transaction that takes it out.</summary>
+    public async Task BeginSnapshotsAsync(string name, string slot, CancellationToken cancellationToken)
+        => await ExecuteAsync(
+            """
+            WITH taken AS (DELETE FROM rule_cdc_snapshot_requests WHERE capture_name = $1 RETURNING request_id, relations),
+                 asked AS (SELECT t.request_id, json_build_object('slot', $2::text, 'tables', json_agg(format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(r.relname, '"', '""'))))::text AS request
+                             FROM taken t CROSS JOIN LATERAL unnest(t.relations) AS relation JOIN pg_class r ON r.oid = relation JOIN pg_namespace n ON n.oid = r.relnamespace
+                            GROUP BY t.request_id ORDER BY t.request_id)
+            SELECT pg_logical_emit_message(true, 'rule-cdc-snapshot', a.request) FROM asked a
+            """,
+            [name, slot],
+            cancellationToken);
+
     /// <summary>The slot, and then the row.</summary>
     public async Task DropAsync(string name, string slot, CancellationToken cancellationToken)
     {
@@ -64,11 +79,14 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
         reader.GetBoolean(11),
         reader.GetBoolean(12),
         reader.GetString(13),
-        reader.IsDBNull(14) ? null : reader.GetInt64(14),
-        reader.GetInt32(15),
-        new(reader.GetFieldValue<string[]>(16)),
-        new(reader.GetFieldValue<string[]>(17)),
-        new(reader.GetFieldValue<string[]>(18)));
+        reader.GetString(14),
+        reader.GetString(15),
+        reader.IsDBNull(16) ? null : reader.GetInt64(16),
+        reader.GetInt32(17),
+        new(reader.GetFieldValue<string[]>(18)),
+        new(reader.GetFieldValue<string[]>(19)),
+        new(reader.GetFieldValue<string[]>(20)),
+        new(reader.GetFieldValue<string[]>(21)));
 
     private async Task ExecuteAsync(string sql, string[] arguments, CancellationToken cancellationToken)
     {

@@ -103,7 +103,7 @@ internal sealed partial class CaptureWorker(
     {
         if (running is null)
         {
-            running = await RunCapture.StartAsync(connections, definition, nats, () => create.Create(definition, nats), cancellationToken);
+            running = await RunCapture.StartAsync(connections, definition, nats, progress => create.Create(definition, nats, progress), cancellationToken);
             if (running is null)
             {
                 return;
@@ -118,6 +118,11 @@ internal sealed partial class CaptureWorker(
         if (running.Status.State is CaptureState.Capturing && (definition.Recover || !definition.HadSlot))
         {
             await tables.CapturingAsync(definition.Name, cancellationToken);
+        }
+
+        if (running.Status.State is CaptureState.Capturing)
+        {
+            await tables.BeginSnapshotsAsync(definition.Name, definition.Settings.Slot, cancellationToken);
         }
 
         if (running.Problem is { } problem && _failedAt.TryAdd(definition.Name, time.GetTimestamp()))

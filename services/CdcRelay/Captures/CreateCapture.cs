@@ -10,7 +10,7 @@ internal sealed class CreateCapture(IConfiguration configuration, NatsConnection
     /// <returns>Null where the NATS configuration is off or gone.</returns>
     public ConnectionSettings? NatsSettings(CaptureSettings settings) => nats.SettingsOf(settings.Config);
 
-    public Capture Create(CaptureDefinition definition, ConnectionSettings access)
+    public Capture Create(CaptureDefinition definition, ConnectionSettings access, IProgress<SnapshotProgress> progress)
     {
         var settings = definition.Settings;
         var capture = new CaptureOptions
@@ -22,6 +22,8 @@ internal sealed class CreateCapture(IConfiguration configuration, NatsConnection
             Format = Enum.Parse<OutputFormat>(settings.Format, ignoreCase: true),
             Values = settings.TypedValues ? ValueStyle.Typed : ValueStyle.Text,
             WithTransaction = settings.WithTransaction,
+            Per = Enum.Parse<EventUnit>(settings.EventUnit, ignoreCase: true),
+            Oversized = settings.Oversized == "dead-letter" ? OversizedPolicy.DeadLetter : OversizedPolicy.Stop,
             HashSalt = options.Value.HashSalt,
             StandardOutput = false,
             NatsSettings = access,
@@ -38,10 +40,11 @@ internal sealed class CreateCapture(IConfiguration configuration, NatsConnection
         Add(capture.ExcludedColumns, settings.Excluded);
         Add(capture.HashedColumns, settings.Hashed);
         Add(capture.MaskedColumns, settings.Masked);
-        return new(capture, loggers, time);
+        Add(capture.RowFilters, settings.RowFilters);
+        return new(capture, loggers, time) { SnapshotProgress = progress };
     }
 
-    private static void Add(ICollection<string> list, ColumnPatterns patterns)
+    private static void Add(ICollection<string> list, NameList patterns)
     {
         foreach (var name in patterns.Names)
         {

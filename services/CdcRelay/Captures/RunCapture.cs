@@ -18,11 +18,12 @@ internal sealed class RunCapture : IAsyncDisposable
     private readonly NpgsqlConnection _lease;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Capture _capture;
+    private readonly SnapshotBook _snapshots;
     private readonly Task _running;
 
-    private RunCapture(NpgsqlConnection lease, CaptureDefinition definition, ConnectionSettings nats, Capture capture)
+    private RunCapture(NpgsqlConnection lease, CaptureDefinition definition, ConnectionSettings nats, Capture capture, SnapshotBook snapshots)
     {
-        (_lease, Definition, Nats, _capture) = (lease, definition, nats, capture);
+        (_lease, Definition, Nats, _capture, _snapshots) = (lease, definition, nats, capture, snapshots);
         _running = capture.RunAsync(_stopping.Token);
     }
 
@@ -39,7 +40,7 @@ internal sealed class RunCapture : IAsyncDisposable
 
     /// <returns>Null where another relay runs it.</returns>
     public static async Task<RunCapture?> StartAsync(
-        RelayConnections connections, CaptureDefinition definition, ConnectionSettings nats, Func<Capture> create, CancellationToken cancellationToken)
+        RelayConnections connections, CaptureDefinition definition, ConnectionSettings nats, Func<IProgress<SnapshotProgress>, Capture> create, CancellationToken cancellationToken)
     {
         var lease = await connections.OpenLeaseAsync(cancellationToken);
         try
@@ -47,7 +48,8 @@ internal sealed class RunCapture : IAsyncDisposable
             await using var command = new NpgsqlCommand("SELECT pg_try_advisory_lock(hashtextextended('rule_cdc ' || $1, 0))", lease) { Parameters = { new() { Value = definition.Name } } };
             if ((bool)(await command.ExecuteScalarAsync(cancellationToken))!)
             {
-                return new(lease, definition, nats, create());
+                var snapshots = new SnapshotBook();
+                return new(lease, definition, nats, create(snapshots), snapshots);
             }
         }
         catch
@@ -83,6 +85,7 @@ internal sealed class RunCapture : IAsyncDisposable
             },
         };
         await command.ExecuteNonQueryAsync(cancellationToken);
+        await _snapshots.WriteAsync(_lease, Definition.Name, cancellationToken);
     }
 
     /// <summary>Stores what is on its way, and gives up the lock.</summary>
