@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Npgsql;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
 
@@ -130,22 +131,50 @@ public sealed class SnapshotTests
     [Fact]
     public async Task Tables_whose_rows_cannot_be_told_apart_or_read_are_refused_by_name()
     {
-        await using var harness = await CaptureHarness.CreateAsync("CREATE TABLE log (line text); CREATE TABLE t (id int PRIMARY KEY); CREATE ROLE nobody_reads LOGIN REPLICATION");
+        await using var harness = await CaptureHarness.CreateAsync("CREATE TABLE log (line text); CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE s (id int PRIMARY KEY); CREATE ROLE nobody_reads LOGIN REPLICATION");
         try
         {
+            await harness.ExecuteAsync("ALTER TABLE s ENABLE ROW LEVEL SECURITY; GRANT SELECT ON s TO nobody_reads");
             var arguments = (string[])["-s", harness.Slot, "-p", "pub", "--create-slot", "--snapshot", "initial"];
             var tool = harness.Start(["-c", harness.ConnectionString, .. arguments]);
             Assert.Equal(1, await tool.ExitAsync());
             Assert.Contains("table public.log has nothing to tell its rows apart: add a primary key, or a unique index on columns that are NOT NULL and ALTER TABLE public.log REPLICA IDENTITY USING INDEX", tool.Log, StringComparison.Ordinal);
-            tool = harness.Start(["-c", harness.ConnectionString.Replace("Username=postgres", "Username=nobody_reads", StringComparison.Ordinal), .. arguments, "--snapshot-table", "public.t", "--snapshot-table", "public.x*"]);
+            tool = harness.Start(["-c", harness.ConnectionString.Replace("Username=postgres", "Username=nobody_reads", StringComparison.Ordinal), .. arguments, "--snapshot-table", "public.?", "--snapshot-table", "public.x*"]);
             Assert.Equal(1, await tool.ExitAsync());
             Assert.Contains("table public.t cannot be read: GRANT SELECT ON public.t TO \"nobody_reads\"", tool.Log, StringComparison.Ordinal);
+            Assert.Contains("table public.s has rows that row-level security hides: ALTER ROLE \"nobody_reads\" BYPASSRLS", tool.Log, StringComparison.Ordinal);
             Assert.Contains("--snapshot-table: no published table is public.x*", tool.Log, StringComparison.Ordinal);
             Assert.Equal(0, await harness.ScalarAsync<long>($"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{harness.Slot}'"));
         }
         finally
         {
+            await harness.ExecuteAsync("DROP OWNED BY nobody_reads");
             await harness.ExecuteAsync("DROP ROLE nobody_reads");
+        }
+    }
+
+    [Fact]
+    public async Task A_database_without_an_encoding_is_refused()
+    {
+        await using var harness = await CaptureHarness.CreateAsync("SELECT 1");
+        await harness.ExecuteAsync("CREATE DATABASE unencoded ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        var unencoded = new NpgsqlConnectionStringBuilder(harness.ConnectionString) { Database = "unencoded", Pooling = false }.ConnectionString;
+        try
+        {
+            await using (var connection = new NpgsqlConnection(unencoded))
+            {
+                await connection.OpenAsync();
+                await using var command = new NpgsqlCommand("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION pub FOR TABLE t", connection);
+                await command.ExecuteNonQueryAsync();
+            }
+
+            var tool = harness.Start(["-c", unencoded, "-s", harness.Slot, "-p", "pub", "--create-slot", "--snapshot", "initial"]);
+            Assert.Equal(1, await tool.ExitAsync());
+            Assert.Contains("table public.t cannot be read: in a database whose encoding is SQL_ASCII its keys may not be texts", tool.Log, StringComparison.Ordinal);
+        }
+        finally
+        {
+            await harness.ExecuteAsync("DROP DATABASE unencoded WITH (FORCE)");
         }
     }
 
