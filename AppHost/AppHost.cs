@@ -16,7 +16,7 @@ var natsPassword = builder.AddParameter("nats-password", Password(), secret: tru
 var secretsKey = builder.AddParameter("secrets-key", new GenerateParameterDefault { MinLength = 43, Special = false }, secret: true, persist: true);
 
 var postgres = builder.AddPostgres("postgres", password: postgresPassword)
-    .WithArgs("-c", "wal_level=logical", "-c", "max_connections=200");
+    .WithArgs("-c", "wal_level=logical", "-c", "max_connections=200", "-c", "max_slot_wal_keep_size=10GB");
 var nats = builder.AddNats("nats", password: natsPassword)
     .WithJetStream();
 if (builder.Configuration.GetValue("DataVolumes", true))

@@ -288,7 +288,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         public string? Problem(string name, string database)
             => Plugin != "pgoutput" ? $"slot {name} is not one of pgoutput's ({Plugin ?? "physical"}): name another"
             : Database != database ? $"slot {name} belongs to database {Database}, not to {database}: name another, or connect to {Database}"
-            : IsLost ? $"slot {name} lost its WAL (max_slot_wal_keep_size): changes since {Confirmed} are missing. Start again with RecoverSlot (--recover-slot), which makes it anew and says the gap, and load the tables anew"
+            : IsLost ? $"slot {name} lost its WAL (max_slot_wal_keep_size): changes since {Confirmed} are missing. Start again with RecoverSlot (--recover-slot): it makes the slot anew, says the gap in an event and reads the tables again"
             : null;
     }
 }
