@@ -18,6 +18,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         "-c wal_sender_timeout=30s -c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c timezone=UTC";
 
     private bool _hadSlot;
+    private bool _undefined;
 
     public LogicalReplicationConnection CreateReplication() => new(With("wal", WalSettings))
     {
@@ -45,13 +46,26 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
     }
 
     /// <summary>Whether trying again cannot help before somebody has changed something.</summary>
-    public bool IsFinal(PostgresException exception) => !_hadSlot
-        ? exception.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
-            or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.ConfigurationLimitExceeded
-        : exception.SqlState is PostgresErrorCodes.InsufficientPrivilege;
+    public bool IsFinal(PostgresException exception)
+    {
+        if (exception.SqlState == PostgresErrorCodes.UndefinedObject)
+        {
+            // The slot itself may be gone: what is looked at before the next time says so, else it is a publication.
+            (var again, _undefined) = (_undefined, true);
+            return again;
+        }
 
-    public static CaptureException Final(PostgresException exception)
-        => new($"PostgreSQL: {exception.MessageText} ({exception.SqlState}){(exception.Hint is null ? "" : $"; {exception.Hint}")}", exception);
+        return exception.SqlState == PostgresErrorCodes.InsufficientPrivilege
+            || (!_hadSlot && exception.SqlState is (PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
+                or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.ConfigurationLimitExceeded));
+    }
+
+    public CaptureException Final(PostgresException exception) => new(
+        $"PostgreSQL: {exception.MessageText} ({exception.SqlState}){(exception.Hint is null ? "" : $"; {exception.Hint}")}{(exception.SqlState == PostgresErrorCodes.UndefinedObject ? Unpublished() : "")}", exception);
+
+    // It was there a moment ago: the server means the time of the changes that it reads.
+    private string Unpublished()
+        => $": not when changes that slot {options.Slot} holds were made, and without it the server sends none of them. Pass over them (SELECT pg_replication_slot_advance('{options.Slot}', pg_current_wal_lsn())), start again, and load the tables anew";
 
     private async Task CheckServerAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
