@@ -95,7 +95,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
                     opened = true;
                 }
 
-                await using var session = new CaptureSession(options, connection, pipeline, new(filter, pipeline, wal, options.SpoolDirectory), wal, time);
+                await using var session = new CaptureSession(options, source, connection, pipeline, new(filter, pipeline, wal, options.SpoolDirectory), wal, time);
                 Capturing(options.Slot);
                 await session.RunAsync(start, Task.WhenAny(outputs.Select(output => output.Completion)).Unwrap(), stopping);
             }

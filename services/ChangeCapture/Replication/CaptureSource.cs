@@ -45,6 +45,14 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         }
     }
 
+    /// <summary>Whether the slot is confirmed up to a position.</summary>
+    public async Task<bool> IsConfirmedAsync(ulong lsn, CancellationToken cancellationToken)
+    {
+        await using var connection = new NpgsqlConnection(With("check", ""));
+        await connection.OpenAsync(cancellationToken);
+        return await FindSlotAsync(connection, cancellationToken) is not { Confirmed: { } confirmed } || (ulong)confirmed >= lsn;
+    }
+
     /// <summary>Whether trying again cannot help before somebody has changed something.</summary>
     public bool IsFinal(PostgresException exception)
     {
