@@ -17,6 +17,8 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     private const int MostAtOnce = 1000;
     private const int NotFound = 404;
 
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -148,7 +150,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     {
         try
         {
-            return (await _stream!.GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, cancellationToken)).Message;
+            return await InTimeAsync(async limited => (await _stream!.GetAsync(new() { LastBySubj = $"{_options.SubjectPrefix}.>" }, limited)).Message, cancellationToken);
         }
         catch (NatsJSApiException exception) when (exception.Error.Code == NotFound)
         {
@@ -164,22 +166,44 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             _options.NatsStream,
             new() { FilterSubjects = [$"{_options.SubjectPrefix}.>"], DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence, OptStartSeq = first, HeadersOnly = true },
             cancellationToken);
-        string? found = null;
-        for (var (reached, any) = (0UL, true); any && reached < last;)
+        var (found, reached) = ((string?)null, 0UL);
+        while (reached < last && await InTimeAsync(ReadAsync, cancellationToken))
         {
-            any = false;
-            await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new() { MaxMsgs = MostAtOnce }, cancellationToken: cancellationToken))
+            // The next ones.
+        }
+
+        return found;
+
+        async Task<bool> ReadAsync(CancellationToken limited)
+        {
+            var any = false;
+            await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new() { MaxMsgs = MostAtOnce }, cancellationToken: limited))
             {
                 any = true;
                 reached = message.Metadata!.Value.Sequence.Stream;
                 found = OwnId(Header(message, EventHeaders.CaptureSource), Header(message, EventHeaders.MessageId), source) ?? found;
             }
-        }
 
-        return found;
+            return any;
+        }
 
         static string? Header(INatsJSMsg<byte[]> message, string name)
             => message.Headers is { } headers && headers.TryGetValue(name, out var values) ? values.ToString() : null;
+    }
+
+    // A request waits for a connection, however long there is none.
+    private async Task<T> InTimeAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(AnswerTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
+        try
+        {
+            return await ask(either.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            throw new TimeoutException($"nats-server did not answer within {AnswerTimeout.TotalSeconds:0} s");
+        }
     }
 
     private string? OwnId(string? captureSource, string? id, SourceIdentity source)
