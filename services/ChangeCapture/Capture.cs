@@ -68,7 +68,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
             }
             catch (PostgresException exception) when (source.IsFinal(exception))
             {
-                throw CaptureSource.Final(exception);
+                throw source.Final(exception);
             }
             catch (Exception) when (stopping.IsCancellationRequested)
             {

@@ -13,7 +13,8 @@ public sealed class RestartTests
         {
             await rows.MoreStoredAsync(tool);
             await harness.Nats.KillAsync();
-            await tool.SaysAsync("has stopped, nothing is lost", times: kills + 1);
+            // Again and again, not once.
+            await tool.SaysAsync("has stopped, nothing is lost", times: 2 * (kills + 1));
             await harness.Nats.RestartAsync();
         }
 
@@ -69,5 +70,22 @@ public sealed class RestartTests
 
         var kinds = (await harness.ReadStreamAsync()).Select(message => message.Subject["postgres.".Length..]).Where(subject => subject.StartsWith("public.", StringComparison.Ordinal));
         Assert.Equal(["public.t.relation", "public.t.insert", "public.u.relation", "public.u.insert", "public.t.relation", "public.t.insert"], kinds);
+    }
+
+    [Fact]
+    public async Task A_stop_confirms_what_was_written_so_that_it_does_not_come_again()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        var lines = new List<string>();
+        for (var id = 1; id <= 8; id++)
+        {
+            var tool = await harness.CaptureAsync();
+            await harness.ExecuteAsync($"INSERT INTO t VALUES ({id})");
+            await tool.HasLinesAsync(4);
+            Assert.Equal(0, await tool.TerminateAsync());
+            lines.AddRange(tool.Lines().Where(line => line.StartsWith("{\"Insert\"", StringComparison.Ordinal)));
+        }
+
+        Assert.Equal(8, lines.Count);
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RuleEngineNats.TestKit;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
 
@@ -71,6 +72,52 @@ public sealed class ValueTests
         Assert.Equal(["public.p1.relation", "public.p1.insert", "public.u.relation", "public.u.insert", "public.u.relation", "public.u.update", "public.u.relation", "public.u.delete"], subjects);
         Assert.Contains("""old_tuple":{"a":"1"},"new_tuple":{"a":"2","b":"x","c":"7"}""", stored.Single(message => message.Subject.EndsWith("u.update", StringComparison.Ordinal)).Body, StringComparison.Ordinal);
         Assert.Contains("""old_tuple":{"a":"2"}""", stored.Single(message => message.Subject.EndsWith("u.delete", StringComparison.Ordinal)).Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_publication_that_is_altered_holds_from_the_commit_on()
+    {
+        await using var harness = await CaptureHarness.CreateAsync("CREATE TABLE a (id int PRIMARY KEY, n text); CREATE TABLE b (id int PRIMARY KEY); CREATE PUBLICATION few FOR TABLE a");
+        var tool = harness.Start("-c", harness.ConnectionString, "-s", harness.Slot, "-p", "few", "--create-slot");
+        await tool.SaysAsync("capturing from slot");
+        await harness.ExecuteAsync("INSERT INTO a VALUES (1, 'x'); INSERT INTO b VALUES (1)");
+        await harness.ExecuteAsync("ALTER PUBLICATION few ADD TABLE b");
+        await harness.ExecuteAsync("INSERT INTO b VALUES (2)");
+        await harness.ExecuteAsync("ALTER PUBLICATION few SET TABLE a (id), b WHERE (id > 3)");
+        await harness.ExecuteAsync("INSERT INTO a VALUES (2, 'x'); INSERT INTO b VALUES (3), (4)");
+        await harness.ExecuteAsync("ALTER PUBLICATION few SET (publish = 'insert')");
+        await harness.ExecuteAsync("DELETE FROM a; INSERT INTO a VALUES (3, 'x')");
+        await harness.ConfirmedAsync(tool);
+        Assert.Equal(
+            ["""a","new_tuple":{"id":"1","n":"x"}}}""", """b","new_tuple":{"id":"2"}}}""", """a","new_tuple":{"id":"2"}}}""", """b","new_tuple":{"id":"4"}}}""", """a","new_tuple":{"id":"3"}}}"""],
+            tool.Lines().Where(line => !line.StartsWith("{\"Begin", StringComparison.Ordinal) && !line.StartsWith("{\"Commit", StringComparison.Ordinal) && !line.StartsWith("{\"Relation", StringComparison.Ordinal)).Select(line => line.Split("\"table\":\"")[1]));
+    }
+
+    [Fact]
+    public async Task A_publication_that_was_dropped_and_made_again_is_named_with_what_to_do()
+    {
+        await using var harness = await CaptureHarness.CreateAsync("CREATE TABLE a (id int PRIMARY KEY, n text); CREATE PUBLICATION few FOR TABLE a");
+        await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
+        await harness.ExecuteAsync("DROP PUBLICATION few");
+        await harness.ExecuteAsync("INSERT INTO a VALUES (1, 'x')");
+        await harness.ExecuteAsync("CREATE PUBLICATION few FOR TABLE a");
+        var tool = harness.Start("-c", harness.ConnectionString, "-s", harness.Slot, "-p", "few");
+        Assert.Equal(1, await tool.ExitAsync());
+        var advice = $"SELECT pg_replication_slot_advance('{harness.Slot}', pg_current_wal_lsn())";
+        Assert.Contains("publication \"few\" does not exist (42704): not when changes that slot", tool.Log, StringComparison.Ordinal);
+        Assert.Contains(advice, tool.Log, StringComparison.Ordinal);
+
+        await Wait.UntilAsync(
+            async () =>
+            {
+                await harness.ExecuteAsync(advice);
+                return true;
+            },
+            "the slot is free");
+        await harness.ExecuteAsync("INSERT INTO a VALUES (2, 'y')");
+        tool = harness.Start("-c", harness.ConnectionString, "-s", harness.Slot, "-p", "few");
+        await tool.HasLinesAsync(4);
+        Assert.Contains("\"id\":\"2\"", tool.Lines()[2], StringComparison.Ordinal);
     }
 
     // What a typed value stands for, back as PostgreSQL reads it.

@@ -18,6 +18,8 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     private const int MostAtOnce = 1000;
     private const int NotFound = 404;
 
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+
     private readonly CaptureOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -169,7 +171,7 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
     {
         try
         {
-            return (await _stream!.GetAsync(request, cancellationToken)).Message;
+            return await InTimeAsync(async limited => (await _stream!.GetAsync(request, limited)).Message, cancellationToken);
         }
         catch (NatsJSApiException exception) when (exception.Error.Code == NotFound)
         {
@@ -191,19 +193,41 @@ internal sealed partial class JetStreamConnection : IAsyncDisposable
             _options.NatsStream,
             new() { FilterSubjects = [$"{_options.SubjectPrefix}.>"], DeliverPolicy = ConsumerConfigDeliverPolicy.ByStartSequence, OptStartSeq = first, HeadersOnly = true },
             cancellationToken);
-        HeldEvent? found = null;
-        for (var (reached, any) = (0UL, true); any && reached < last;)
+        var (found, reached) = ((HeldEvent?)null, 0UL);
+        while (reached < last && await InTimeAsync(ReadAsync, cancellationToken))
         {
-            any = false;
-            await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new() { MaxMsgs = MostAtOnce }, cancellationToken: cancellationToken))
+            // The next ones.
+        }
+
+        return found;
+
+        async Task<bool> ReadAsync(CancellationToken limited)
+        {
+            var any = false;
+            await foreach (var message in consumer.FetchNoWaitAsync<byte[]>(new() { MaxMsgs = MostAtOnce }, cancellationToken: limited))
             {
                 any = true;
                 reached = message.Metadata!.Value.Sequence.Stream;
                 found = Own(name => message.Headers is { } headers && headers.TryGetValue(name, out var values) ? values.ToString() : null, source) ?? found;
             }
-        }
 
-        return found;
+            return any;
+        }
+    }
+
+    // A request waits for a connection, however long there is none.
+    private async Task<T> InTimeAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(AnswerTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
+        try
+        {
+            return await ask(either.Token);
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            throw new TimeoutException($"nats-server did not answer within {AnswerTimeout.TotalSeconds:0} s");
+        }
     }
 
     private HeldEvent? Own(Func<string, string?> header, SourceIdentity source)

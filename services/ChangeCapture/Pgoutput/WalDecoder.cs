@@ -19,6 +19,18 @@ internal sealed class WalDecoder(Action<Relation> described)
             ? BinaryPrimitives.ReadUInt32BigEndian(message[1..])
             : null;
 
+    /// <summary>The table that a message inside a streamed block describes.</summary>
+    /// <returns>Null for a message that describes none.</returns>
+    public static uint? StreamedRelation(ReadOnlySpan<byte> message)
+        => message is [(byte)'R', _, _, _, _, _, _, _, _, ..] ? BinaryPrimitives.ReadUInt32BigEndian(message[5..]) : null;
+
+    /// <summary>A table as it was described last.</summary>
+    public Relation Find(uint id)
+        => _relations.TryGetValue(id, out var relation) ? relation : throw new PgoutputException($"rows of table {id} without its description");
+
+    /// <summary>Takes a description back into use.</summary>
+    public void Keep(Relation relation) => _relations[relation.Id] = relation;
+
     /// <param name="streamed">Inside a streamed block, where changes begin with their transaction's id.</param>
     public WalMessage Decode(ReadOnlyMemory<byte> message, bool streamed)
     {
@@ -167,7 +179,4 @@ internal sealed class WalDecoder(Action<Relation> described)
             throw new PgoutputException($"a row of kind {(byte)found} where {expected} belongs");
         }
     }
-
-    private Relation Find(uint id)
-        => _relations.TryGetValue(id, out var relation) ? relation : throw new PgoutputException($"rows of table {id} without its description");
 }

@@ -56,7 +56,7 @@ internal sealed partial class CaptureAttempt(
         await await Task.WhenAny(_opening, guarding);
         await _snapshots.AskAsync(stopping);
         var transactions = new TransactionReader(filter, pipeline, _wal, new(options.Slot, pipeline, status, time), _snapshots, options.SpoolDirectory);
-        await using var session = new CaptureSession(options, connection, pipeline, transactions, _wal, time);
+        await using var session = new CaptureSession(options, source, connection, pipeline, transactions, _wal, time);
         status.Is(CaptureState.Capturing, null);
         Capturing(options.Slot);
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Npgsql;
 using Npgsql.Replication;
 using Npgsql.Replication.Internal;
 using Npgsql.Replication.PgOutput;
@@ -15,6 +16,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     private readonly EventPipeline _pipeline;
     private readonly TransactionReader _transactions;
     private readonly ConfirmedWal _wal;
+    private readonly CaptureSource _source;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _abandoned = new();
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
@@ -22,8 +24,8 @@ internal sealed class CaptureSession : IAsyncDisposable
     private ulong _told;
 
     public CaptureSession(
-        CaptureOptions options, LogicalReplicationConnection connection, EventPipeline pipeline, TransactionReader transactions, ConfirmedWal wal, TimeProvider time)
-        => (_options, _connection, _pipeline, _transactions, _wal, _time) = (options, connection, pipeline, transactions, wal, time);
+        CaptureOptions options, CaptureSource source, LogicalReplicationConnection connection, EventPipeline pipeline, TransactionReader transactions, ConfirmedWal wal, TimeProvider time)
+        => (_options, _source, _connection, _pipeline, _transactions, _wal, _time) = (options, source, connection, pipeline, transactions, wal, time);
 
     public static async Task<SourceIdentity> IdentifyAsync(LogicalReplicationConnection connection, CancellationToken cancellationToken)
     {
@@ -169,5 +171,22 @@ internal sealed class CaptureSession : IAsyncDisposable
         }
 
         await ConfirmNowAsync(CancellationToken.None);
+        await ArriveAsync(limit.Token);
+    }
+
+    // The driver ends the session with a cancel request, which overtakes what was sent before it.
+    private async Task ArriveAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (!await _source.IsConfirmedAsync(_told, cancellationToken))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(10), _time, cancellationToken);
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or NpgsqlException)
+        {
+            // Then it comes again.
+        }
     }
 }

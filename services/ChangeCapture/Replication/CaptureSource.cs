@@ -22,6 +22,7 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         "-c row_security=off -c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off -c synchronous_commit=local";
 
     private bool _hadSlot;
+    private bool _undefined;
 
     /// <summary>Whether the slot is this process's, and a snapshot was asked for together with it.</summary>
     public bool HasCreatedSlot { get; private set; }
@@ -75,14 +76,35 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         }
     }
 
-    /// <summary>Whether trying again cannot help before somebody has changed something.</summary>
-    public bool IsFinal(PostgresException exception) => !_hadSlot
-        ? exception.SqlState is PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
-            or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.ConfigurationLimitExceeded
-        : exception.SqlState is PostgresErrorCodes.InsufficientPrivilege;
+    /// <summary>Whether the slot is confirmed up to a position.</summary>
+    public async Task<bool> IsConfirmedAsync(ulong lsn, CancellationToken cancellationToken)
+    {
+        await using var connection = new NpgsqlConnection(With("check", ""));
+        await connection.OpenAsync(cancellationToken);
+        return await FindSlotAsync(connection, cancellationToken) is not { Confirmed: { } confirmed } || (ulong)confirmed >= lsn;
+    }
 
-    public static CaptureException Final(PostgresException exception)
-        => new($"PostgreSQL: {exception.MessageText} ({exception.SqlState}){(exception.Hint is null ? "" : $"; {exception.Hint}")}", exception);
+    /// <summary>Whether trying again cannot help before somebody has changed something.</summary>
+    public bool IsFinal(PostgresException exception)
+    {
+        if (exception.SqlState == PostgresErrorCodes.UndefinedObject)
+        {
+            // The slot itself may be gone: what is looked at before the next time says so, else it is a publication.
+            (var again, _undefined) = (_undefined, true);
+            return again;
+        }
+
+        return exception.SqlState == PostgresErrorCodes.InsufficientPrivilege
+            || (!_hadSlot && exception.SqlState is (PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
+                or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.ConfigurationLimitExceeded));
+    }
+
+    public CaptureException Final(PostgresException exception) => new(
+        $"PostgreSQL: {exception.MessageText} ({exception.SqlState}){(exception.Hint is null ? "" : $"; {exception.Hint}")}{(exception.SqlState == PostgresErrorCodes.UndefinedObject ? Unpublished() : "")}", exception);
+
+    // It was there a moment ago: the server means the time of the changes that it reads.
+    private string Unpublished()
+        => $": not when changes that slot {options.Slot} holds were made, and without it the server sends none of them. Pass over them (SELECT pg_replication_slot_advance('{options.Slot}', pg_current_wal_lsn())), start again, and load the tables anew";
 
     private async Task CheckServerAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {

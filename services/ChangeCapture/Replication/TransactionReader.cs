@@ -43,6 +43,11 @@ internal sealed class TransactionReader : IDisposable
         if (_streaming is not null && message.Span is not [(byte)'E', ..])
         {
             _streaming.Append(lsn, message.Span);
+            if (WalDecoder.StreamedRelation(message.Span) is { } described)
+            {
+                _streaming.DescribedSince.Remove(described);
+            }
+
             return ValueTask.CompletedTask;
         }
 
@@ -103,6 +108,11 @@ internal sealed class TransactionReader : IDisposable
             case WalMessage.RelationDescription { Relation: var described }:
                 described.Types = [.. _types];
                 _types.Clear();
+                foreach (var (_, spool) in _spools)
+                {
+                    spool.DescribedSince.Add(described.Id);
+                }
+
                 break;
             case WalMessage.TypeDescription type:
                 _types.Add(type);
@@ -300,6 +310,8 @@ internal sealed class TransactionReader : IDisposable
 
         using (spool)
         {
+            // A part that was rolled back has let its tables go, and they may have been altered since it described them.
+            var newer = spool.DescribedSince.Select(_decoder.Find).ToArray();
             Begin(commit.Xid, commit.CommitLsn, commit.CommitTime);
             spool.Rewind();
             while (spool.TryRead(ref _buffer, out var lsn, out var message))
@@ -309,6 +321,11 @@ internal sealed class TransactionReader : IDisposable
                 {
                     await ChangeAsync(lsn, _decoder.Decode(message, streamed: true), cancellationToken);
                 }
+            }
+
+            foreach (var relation in newer)
+            {
+                _decoder.Keep(relation);
             }
         }
 

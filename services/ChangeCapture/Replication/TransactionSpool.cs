@@ -58,6 +58,9 @@ internal sealed class TransactionSpool : IDisposable
         }
     }
 
+    /// <summary>Tables that were described outside of it after it described them itself.</summary>
+    public HashSet<uint> DescribedSince { get; } = [];
+
     /// <summary>A subtransaction was rolled back: its changes never happened.</summary>
     public void RollBack(uint subXid) => _rolledBack.Add(subXid);
 

@@ -24,7 +24,7 @@ internal static class TypeColumns
         ("varchar(9)", ["", "ninechars", "é😀"]),
         ("char(5)", ["", "ab", "abcde"]),
         ("name", ["n", "a b\"c"]),
-        ("\"char\"", ["x", "", "\\", "\""]),
+        ("\"char\"", ["x", "", "\\", "\"", "é"]),
         ("bytea", ["", "\\x00ff5c27", "\\xdeadbeef"]),
         ("date", ["infinity", "-infinity", "0044-03-15 BC", "5874897-12-31", "2000-02-29"]),
         ("time", ["24:00:00", "00:00:00", "23:59:59.999999"]),
