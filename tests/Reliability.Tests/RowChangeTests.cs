@@ -14,19 +14,14 @@ public sealed class RowChangeTests(SharedGraph shared)
     [Fact]
     public async Task A_webhook_that_asks_for_a_tables_changes_gets_each_once_and_signed()
     {
-        const string Slot = "row_changes";
-        await Graph.ScalarAsync<int>("SELECT rule_nats_stream_create('postgres_replication', ARRAY['postgres.>'])", []);
+        // Slots belong to the server, which the graphs of this process share.
+        await ExecuteAsync("""SELECT rule_cdc_configure(p_settings => '{"slot_name": "row_changes"}')""");
         var webhook = await Graph.RegisterAsync("row-changes", "nats");
         await Graph.ScalarAsync<int>("UPDATE rule_webhooks SET subject_filter = 'postgres.public.customer_orders.*' WHERE webhook_id = $1 RETURNING webhook_id", [webhook.Id]);
-        await ExecuteAsync("CREATE TABLE customer_orders (id bigint PRIMARY KEY, state text); CREATE PUBLICATION row_changes FOR TABLE customer_orders");
-        await using var tool = ChildProcess.Start("dotnet",
-        [
-            Repository.Service("PgoutputStream", "pgoutput-stream"), "-c", Graph.ConnectionString, "-s", Slot, "-p", "row_changes", "--create-slot", "--nats-server", Graph.Nats.Url,
-        ]);
+        await ExecuteAsync("CREATE TABLE customer_orders (id bigint PRIMARY KEY, state text); SELECT rule_cdc_table_add('customer_orders')");
+        await Wait.UntilAsync(() => Graph.ScalarAsync<bool>("SELECT state = 'capturing' FROM cdc_status", []), "it captures");
         try
         {
-            await Wait.UntilAsync(() => tool.Output.Contains($"capturing from slot {Slot}", StringComparison.Ordinal) || (tool.HasExited ? throw new InvalidOperationException(tool.Output) : false), "it captures");
-
             await ExecuteAsync("INSERT INTO customer_orders VALUES (1, 'new'), (2, 'new'); UPDATE customer_orders SET state = 'paid' WHERE id = 1; DELETE FROM customer_orders WHERE id = 2");
             await Graph.Receiver.WaitForAsync(receiver => receiver.At(webhook.Path).Count(IsRow) >= 4, "four changes");
 
@@ -37,8 +32,8 @@ public sealed class RowChangeTests(SharedGraph shared)
         }
         finally
         {
-            Assert.Equal(0, await tool.TerminateAsync());
-            await ExecuteAsync($"SELECT pg_drop_replication_slot('{Slot}')");
+            await ExecuteAsync("SELECT rule_cdc_drop('default')");
+            await Wait.UntilAsync(() => Graph.ScalarAsync<bool>("SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'row_changes')", []), "the slot is gone");
         }
     }
 

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace RuleEngineNats.Reliability.Tests;
 
-/// <summary>The four walkthroughs under sql/examples, each run twice.</summary>
+/// <summary>The walkthroughs under sql/examples, each run twice.</summary>
 [Trait("Category", "Servers")]
 [Collection(ExampleGraphCollection.Name)]
 public sealed class WalkthroughTests(ExampleGraph examples)
@@ -132,6 +132,22 @@ public sealed class WalkthroughTests(ExampleGraph examples)
         var refusal = await Assert.ThrowsAsync<PostgresException>(
             () => TextAsync("SELECT smart_webhook_publish(webhook_id, '{}', true) FROM rule_webhooks WHERE webhook_name = 'legacy_orders'"));
         Assert.Equal(PostgresErrorCodes.ObjectNotInPrerequisiteState, refusal.SqlState);
+    }
+
+    [Fact]
+    public async Task Row_changes_arrive_masked_and_filtered_with_the_rows_that_were_there()
+    {
+        var (first, second) = await examples.RunTwiceAsync("05_row_changes.sql", "/05");
+        Assert.Matches(@" default *\| capturing *\| +1 ", first);
+        Assert.Contains("| completed |", second, StringComparison.Ordinal);
+        await examples.Graph.Receiver.WaitForAsync(received => Bodies("Insert").Count() == 2 && Bodies("Update").Count() == 2 && Bodies("Read").Count() >= 3, "the changes of both runs");
+        var requests = examples.Graph.Receiver.At("/05/order-changes").ToArray();
+        Assert.Equal(requests.Length, requests.DistinctBy(request => request.Id).Count());
+        Assert.All(Bodies("Insert").Concat(Bodies("Read")), body => Assert.Contains("\"card\":\"***\"", body, StringComparison.Ordinal));
+        Assert.DoesNotContain(Bodies(""), body => body.Contains("\"total\":\"20\"", StringComparison.Ordinal) || body.Contains("4222", StringComparison.Ordinal));
+
+        IEnumerable<string> Bodies(string kind)
+            => examples.Graph.Receiver.At("/05/order-changes").Select(request => Encoding.UTF8.GetString(request.Body)).Where(body => body.StartsWith($"{{\"{kind}", StringComparison.Ordinal));
     }
 
     private async Task DeliveredAsync(string path, int count)

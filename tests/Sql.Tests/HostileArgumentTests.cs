@@ -37,10 +37,11 @@ public sealed class HostileArgumentTests
         ["reason"] = "'gone'",
         ["subject"] = "'webhooks.orders'",
         ["filter"] = "'webhooks.>'",
+        ["table"] = "'schema_migrations'::regclass",
     };
 
     // Looked up and not found, or as RFC-0005 has it: the constraint of the method is its own error.
-    private static readonly Dictionary<string, string> OtherRefusals = new() { ["config_name"] = "P0002", ["stream"] = "P0002", ["method"] = "23514" };
+    private static readonly Dictionary<string, string> OtherRefusals = new() { ["config_name"] = "P0002", ["stream"] = "P0002", ["capture_name"] = "P0002", ["method"] = "23514" };
 
     // Named by the word that the error of all edges uses, or together with its other half.
     private static readonly Dictionary<string, string> Words = new()

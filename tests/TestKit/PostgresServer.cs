@@ -57,9 +57,17 @@ public sealed class PostgresServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Where a program of the installed PostgreSQL is: Debian keeps them out of the PATH.</summary>
+    /// <summary>
+    /// Where a program of the installed PostgreSQL is: Debian keeps them out of the PATH. RULE_POSTGRES_BIN names a folder with the programs of another version; what it
+    /// has not is the installed one's.
+    /// </summary>
     public static string Binary(string name)
     {
+        if (Environment.GetEnvironmentVariable("RULE_POSTGRES_BIN") is { } chosen && File.Exists(Path.Combine(chosen, name)))
+        {
+            return Path.Combine(chosen, name);
+        }
+
         const string Debian = "/usr/lib/postgresql";
         var newest = Directory.Exists(Debian)
             ? Directory.GetDirectories(Debian).OrderByDescending(folder => int.TryParse(Path.GetFileName(folder), out var version) ? version : 0).FirstOrDefault()
