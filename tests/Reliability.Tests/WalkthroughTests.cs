@@ -140,7 +140,7 @@ public sealed class WalkthroughTests(ExampleGraph examples)
         var (first, second) = await examples.RunTwiceAsync("05_row_changes.sql", "/05");
         Assert.Matches(@" default *\| capturing *\| +1 ", first);
         Assert.Contains("| completed |", second, StringComparison.Ordinal);
-        await examples.Graph.Receiver.WaitForAsync(received => Bodies("Insert").Count() == 2 && Bodies("Update").Count() == 2 && Bodies("Read").Count() >= 3, "the changes of both runs");
+        await examples.Graph.Receiver.WaitForAsync(received => Bodies("Insert").Count() == 2 && Bodies("Update").Count() == 3 && Bodies("Read").Count() >= 3, "the changes of both runs");
         var requests = examples.Graph.Receiver.At("/05/order-changes").ToArray();
         Assert.Equal(requests.Length, requests.DistinctBy(request => request.Id).Count());
         Assert.All(Bodies("Insert").Concat(Bodies("Read")), body => Assert.Contains("\"card\":\"***\"", body, StringComparison.Ordinal));
