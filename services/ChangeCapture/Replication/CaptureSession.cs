@@ -12,18 +12,15 @@ internal sealed class CaptureSession : IAsyncDisposable
 {
     private readonly CaptureOptions _options;
     private readonly LogicalReplicationConnection _connection;
-    private readonly EventPipeline _pipeline;
-    private readonly TransactionReader _transactions;
-    private readonly ConfirmedWal _wal;
+    private readonly IWalSink _sink;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _abandoned = new();
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
     private Task _waiting = Task.CompletedTask;
     private ulong _told;
 
-    public CaptureSession(
-        CaptureOptions options, LogicalReplicationConnection connection, EventPipeline pipeline, TransactionReader transactions, ConfirmedWal wal, TimeProvider time)
-        => (_options, _connection, _pipeline, _transactions, _wal, _time) = (options, connection, pipeline, transactions, wal, time);
+    public CaptureSession(CaptureOptions options, LogicalReplicationConnection connection, IWalSink sink, TimeProvider time)
+        => (_options, _connection, _sink, _time) = (options, connection, sink, time);
 
     public static async Task<SourceIdentity> IdentifyAsync(LogicalReplicationConnection connection, CancellationToken cancellationToken)
     {
@@ -32,26 +29,28 @@ internal sealed class CaptureSession : IAsyncDisposable
     }
 
     /// <summary>Ends when it is stopped, with what is stored confirmed, or with an exception.</summary>
-    public async Task RunAsync(NpgsqlLogSequenceNumber? start, Task failed, CancellationToken stopping)
+    /// <param name="over">Ends it: with an exception, or because it is not needed any more.</param>
+    public async Task RunAsync(NpgsqlLogSequenceNumber? start, Task over, CancellationToken stopping)
     {
         using var ended = new CancellationTokenSource();
         var reading = ReadAsync(start, stopping, ended.Token);
         var confirming = ConfirmAsync(ended.Token);
         try
         {
-            var first = await Task.WhenAny(reading, confirming, failed);
-            if (first == failed)
+            var first = await Task.WhenAny(reading, confirming, over);
+            if (first == over)
             {
                 // An event that waits for an output may wait for ever.
                 await _abandoned.CancelAsync();
             }
 
-            if (first != reading || !stopping.IsCancellationRequested)
+            if (!stopping.IsCancellationRequested)
             {
-                // Only a stop ends it without an exception.
                 await first;
+                return;
             }
 
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await DrainAsync();
         }
         finally
@@ -63,7 +62,6 @@ internal sealed class CaptureSession : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _transactions.Dispose();
         await _connection.DisposeAsync();
         ArrayPool<byte>.Shared.Return(_buffer);
         _abandoned.Dispose();
@@ -87,7 +85,7 @@ internal sealed class CaptureSession : IAsyncDisposable
             var length = checked((int)message.Data.Length);
             Grow(length);
             await message.Data.ReadExactlyAsync(_buffer.AsMemory(0, length), ended);
-            await _transactions.HandleAsync((ulong)message.WalStart, _buffer.AsMemory(0, length), writing.Token);
+            await _sink.HandleAsync((ulong)message.WalStart, _buffer.AsMemory(0, length), writing.Token);
         }
     }
 
@@ -95,7 +93,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     private async Task<bool> WaitAsync(Task<bool> next, Task stopped, CancellationToken stopping)
     {
         _waiting = next;
-        await _pipeline.FlushAsync(stopping);
+        await _sink.FlushAsync(stopping);
         return await Task.WhenAny(next, stopped) == next
             && (await next ? true : throw new InvalidOperationException("the server ended the replication"));
     }
@@ -131,8 +129,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     private async Task ConfirmNowAsync(CancellationToken cancellationToken)
     {
         var received = (ulong)_connection.LastReceivedLsn;
-        await _pipeline.SyncAsync(cancellationToken);
-        var confirmed = _wal.Advance(received, () => _pipeline.FirstUnsettled);
+        var confirmed = await _sink.SyncAsync(received, cancellationToken);
         if (confirmed <= _told)
         {
             return;
@@ -153,15 +150,9 @@ internal sealed class CaptureSession : IAsyncDisposable
     private async Task DrainAsync()
     {
         using var limit = new CancellationTokenSource(_options.ShutdownTimeout, _time);
-        _pipeline.Drop();
         try
         {
-            await _pipeline.FlushAsync(limit.Token);
-            await _pipeline.SyncAsync(limit.Token);
-            while (_pipeline.FirstUnsettled != long.MaxValue)
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(10), _time, limit.Token);
-            }
+            await _sink.DrainAsync(limit.Token);
         }
         catch (OperationCanceledException)
         {
