@@ -1,5 +1,7 @@
+using System.Buffers;
 using NATS.Client.JetStream.Models;
 using Npgsql;
+using RuleEngineNats.ChangeCapture.Spilling;
 
 namespace RuleEngineNats.ChangeCapture.Tests;
 
@@ -39,8 +41,11 @@ public sealed class SpillTests
         Assert.Empty(Files(harness));
     }
 
-    [Fact]
-    public async Task A_kill_and_a_torn_record_cost_nothing()
+    // A header, and less than it says; all of it, but not what was to be written.
+    [Theory]
+    [InlineData((byte)20, (byte)'I', (byte)0)]
+    [InlineData((byte)2, (byte)'I', (byte)0)]
+    public async Task A_kill_and_a_torn_record_cost_nothing(byte length, params byte[] rest)
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
         await harness.JetStream.CreateStreamAsync(Full);
@@ -51,8 +56,7 @@ public sealed class SpillTests
         await tool.KillAsync();
         await using (var torn = new FileStream(Assert.Single(Files(harness)).FullName, FileMode.Append))
         {
-            // A length, and a part of what would come then.
-            torn.Write([20, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, (byte)'I', 0, 0]);
+            torn.Write([length, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, .. rest]);
         }
 
         tool = await harness.CaptureToNatsAsync(Spill(harness));
@@ -60,6 +64,7 @@ public sealed class SpillTests
         await harness.ConfirmedAsync(tool);
         Assert.Equal(2, Files(harness).Length);
         await ResolveAsync(harness, tool, 4100);
+        Assert.Contains("the last 18 bytes of ", tool.Log, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -70,6 +75,7 @@ public sealed class SpillTests
         var tool = await harness.CaptureToNatsAsync(Spill(harness));
         await InsertAsync(harness, 1, 4000);
         await tool.SaysAsync(Kept);
+        await harness.ConfirmedAsync(tool);
         await InsertAsync(harness, 4001, 4100);
         Assert.Equal(0, await tool.TerminateAsync());
         Assert.NotEmpty(Files(harness));
@@ -105,7 +111,7 @@ public sealed class SpillTests
     }
 
     [Fact]
-    public async Task Rows_come_once_and_in_order_while_the_stream_stops_and_goes_on()
+    public async Task Rows_come_once_and_in_order_whatever_is_killed_while_the_stream_stops_and_goes_on()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
         await harness.JetStream.CreateStreamAsync(Full with { MaxMsgs = 1000 });
@@ -113,9 +119,18 @@ public sealed class SpillTests
         using var rows = new Rows(harness);
         await tool.SaysAsync(Kept);
         await harness.JetStream.UpdateStreamAsync(Full with { MaxMsgs = -1 });
-        await tool.SaysAsync(Done);
-        await rows.MoreStoredAsync(tool);
+        for (var kills = 0; kills < 3; kills++)
+        {
+            await rows.MoreStoredAsync(tool);
+            await tool.KillAsync();
+            tool = await harness.CaptureToNatsAsync(Spill(harness));
+        }
+
+        // What is on disk is confirmed and not stored; the workers may be faster than the stream.
+        await rows.StopAsync();
+        await tool.WaitAsync(() => Task.FromResult(Files(harness).Length == 0), "everything is stored");
         await rows.AssertAllStoredOnceAsync(tool);
+        Assert.Empty(Files(harness));
     }
 
     [Fact]
@@ -145,11 +160,72 @@ public sealed class SpillTests
         var tool = await harness.CaptureToNatsAsync([.. Spill(harness), "--target", "nats"]);
         await LargeTransactionTests.LimitFilesAsync(tool, "100000");
         await InsertAsync(harness, 1, 4000);
-        await tool.SaysAsync($"SpillDirectory (--spill-directory): {harness.Folder} does not take what the outputs do not take: ", times: 2);
+        await tool.SaysAsync($"SpillDirectory (--spill-directory): {harness.Folder} cannot be used: ", times: 2);
         await LargeTransactionTests.LimitFilesAsync(tool, "unlimited");
         await harness.ConfirmedAsync(tool);
         Assert.Equal(5, await harness.StoredAsync());
         await ResolveAsync(harness, tool, 4000);
+    }
+
+    [Fact]
+    public async Task A_snapshot_goes_on_meanwhile_and_the_replayed_table_is_the_same()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        await harness.JetStream.CreateStreamAsync(Full with { MaxMsgs = 1000 });
+        await InsertAsync(harness, 1, 3000);
+        var tool = await harness.CaptureToNatsAsync([.. Spill(harness), "--snapshot", "initial", "--snapshot-chunk-rows", "100"]);
+        await tool.SaysAsync("StreamFull");
+        await harness.ExecuteAsync("UPDATE t SET worker = 1 WHERE id % 2 = 0; DELETE FROM t WHERE id % 7 = 0");
+        await InsertAsync(harness, 3001, 6000);
+        await tool.SaysAsync(Kept);
+        await harness.ConfirmedAsync(tool);
+        await harness.JetStream.UpdateStreamAsync(Full with { MaxMsgs = -1 });
+        await tool.SaysAsync("is complete");
+        await tool.SaysAsync(Done);
+        await harness.ConfirmedAsync(tool);
+        Assert.Equal(await ReplayedTable.RowsAsync(harness, "SELECT * FROM t"), ReplayedTable.Of(await harness.ReadStreamAsync(), "public.t", "id").Rows);
+    }
+
+    [Fact]
+    public async Task A_snapshot_without_NATS_holds_no_WAL_then_and_begins_again_after_a_kill()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        await InsertAsync(harness, 1, 1500);
+        var tool = await harness.CaptureAsync([.. Spill(harness), "--snapshot", "initial", "--snapshot-chunk-rows", "1"]);
+        await InsertAsync(harness, 1501, 4000);
+        await tool.SaysAsync(Kept);
+        await harness.ConfirmedAsync(tool);
+        await tool.KillAsync();
+        Assert.DoesNotContain("is complete", tool.Log, StringComparison.Ordinal);
+        Assert.NotEmpty(Files(harness));
+
+        tool = await harness.CaptureAsync("--spill-directory", harness.Folder);
+        await tool.SaysAsync("is complete");
+        await tool.SaysAsync(Done);
+        Assert.Empty(Files(harness));
+        Assert.Equal(4000, tool.Lines().Count(line => line.Contains("\"Read\"", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task A_file_of_another_PostgreSQL_ends_the_capture_and_one_in_use_waits()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        ToolProcess tool;
+        await using (new FileStream(Path.Combine(harness.Folder, $"{harness.Slot}.lock"), FileMode.Create, FileAccess.Write, FileShare.None))
+        {
+            tool = harness.Start("-c", harness.ConnectionString, "-s", harness.Slot, "-p", "pub", "--create-slot", "--spill-directory", harness.Folder);
+            await tool.SaysAsync("or end the other process that captures from the slot", times: 2);
+        }
+
+        await tool.SaysAsync("capturing from slot");
+        Assert.Equal(0, await tool.TerminateAsync());
+        var record = new ArrayBufferWriter<byte>();
+        SpillRecord.Write(record, 0, "7:1"u8);
+        await File.WriteAllBytesAsync(Path.Combine(harness.Folder, $"{harness.Slot}-1.spill"), record.WrittenMemory);
+        tool = await harness.CaptureAsync("--spill-directory", harness.Folder);
+        Assert.Equal(1, await tool.ExitAsync());
+        Assert.Contains($"--spill-directory: {harness.Folder}/{harness.Slot}-1.spill has changes of PostgreSQL 7:1 (system identifier and timeline), and this is ", tool.Log, StringComparison.Ordinal);
+        Assert.Single(Files(harness));
     }
 
     private static string[] Spill(CaptureHarness harness)

@@ -114,7 +114,6 @@ internal sealed partial class CaptureAttempt(
                 await session.RunAsync(start, Task.WhenAny(over, replay.CaughtUp).Unwrap(), stopping);
             }
 
-            _wal.MovedTo(sink.Confirmed);
             stopping.ThrowIfCancellationRequested();
             file.Seal();
             _guard.Acts = true;
@@ -123,6 +122,7 @@ internal sealed partial class CaptureAttempt(
         }
         finally
         {
+            _wal.MovedTo(sink.Confirmed);
             await ended.CancelAsync();
             await replaying.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }

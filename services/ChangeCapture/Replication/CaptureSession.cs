@@ -10,6 +10,8 @@ namespace RuleEngineNats.ChangeCapture.Replication;
 /// <summary>One replication connection, from its start to its end: reads, hands on, and confirms what is stored.</summary>
 internal sealed class CaptureSession : IAsyncDisposable
 {
+    private static readonly TimeSpan BeginTimeout = TimeSpan.FromSeconds(5);
+
     private readonly CaptureOptions _options;
     private readonly LogicalReplicationConnection _connection;
     private readonly IWalSink _sink;
@@ -55,6 +57,7 @@ internal sealed class CaptureSession : IAsyncDisposable
         }
         finally
         {
+            await BegunAsync(reading);
             await ended.CancelAsync();
             await Task.WhenAll(reading, confirming, _waiting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -65,6 +68,17 @@ internal sealed class CaptureSession : IAsyncDisposable
         await _connection.DisposeAsync();
         ArrayPool<byte>.Shared.Return(_buffer);
         _abandoned.Dispose();
+    }
+
+    // PostgreSQL ignores a cancellation that comes before its command does, and the driver forgets it when the answer comes: it would read for ever. The
+    // first thing that is received shows that the command is there; a server that sends nothing at all is not waited for.
+    private async Task BegunAsync(Task reading)
+    {
+        var began = _time.GetTimestamp();
+        while (!reading.IsCompleted && (ulong)_connection.LastReceivedLsn == 0 && _time.GetElapsedTime(began) < BeginTimeout)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(10), _time);
+        }
     }
 
     private async Task ReadAsync(NpgsqlLogSequenceNumber? start, CancellationToken stopping, CancellationToken ended)

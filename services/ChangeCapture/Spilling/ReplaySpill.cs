@@ -76,7 +76,11 @@ internal sealed partial class ReplaySpill(
             }
             else if (isSealed)
             {
-                Ended(path, start, file.Length - start);
+                if (file.Length > start)
+                {
+                    Torn(path, file.Length - start, start);
+                }
+
                 break;
             }
             else
@@ -118,8 +122,8 @@ internal sealed partial class ReplaySpill(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Path} is read to its end at {Position}; {Rest} bytes behind it were not completely written, were not confirmed, and come again")]
-    private partial void Ended(string path, long position, long rest);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the last {Bytes} bytes of {Path}, from {Position} on, are no whole messages: when they were written, the process or the system ended. They were not confirmed, and come again")]
+    private partial void Torn(string path, long bytes, long position);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "what slot {Slot} had on disk is stored and deleted")]
     private partial void Stored(string slot);

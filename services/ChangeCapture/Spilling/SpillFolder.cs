@@ -64,9 +64,9 @@ internal sealed class SpillFolder(string directory, string slot) : IDisposable
         => long.TryParse(Path.GetFileNameWithoutExtension(path).Split('-')[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 }
 
-/// <summary>SpillDirectory does not do what it is there for. What is confirmed is there; what is not comes again.</summary>
+/// <summary>SpillDirectory is not to be had for the moment. What is confirmed is there; what is not comes again.</summary>
 internal sealed class SpillException(string directory, Exception inner) : IOException(
-    $"SpillDirectory (--spill-directory): {directory} does not take what the outputs do not take: {inner.Message}; make room there, or let this user write to it", inner)
+    $"SpillDirectory (--spill-directory): {directory} cannot be used: {inner.Message}; make room there, let this user write to it, or end the other process that captures from the slot", inner)
 {
     // The last is what the framework makes of a file larger than its file system, or the process (ulimit -f), allows.
     public static bool IsRefusal(Exception exception) => exception is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException;
