@@ -104,6 +104,7 @@ internal sealed partial class CaptureAttempt(
         var sink = new SpillSink(file, room, options, time, _logger);
         using var ended = new CancellationTokenSource();
         var replay = new ReplaySpill(earlier, file, identity, pipeline, _wal, Read, options, time, _logger);
+        replay.Check();
         var replaying = ReplayAsync(replay, ended.Token);
         over = Task.WhenAny(over, replaying).Unwrap();
         Spilling(options.Slot, _folder.Directory, earlier.Count);

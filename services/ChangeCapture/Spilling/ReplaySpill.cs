@@ -23,6 +23,19 @@ internal sealed partial class ReplaySpill(
     /// <summary>Ends when the outputs take what comes as fast as it comes: the session is not needed any more.</summary>
     public Task CaughtUp => _caughtUp.Task;
 
+    /// <summary>Ends the capture where a file is not this PostgreSQL's: positions of two do not compare.</summary>
+    public void Check()
+    {
+        foreach (var path in earlier)
+        {
+            using var file = Open(path);
+            if (SpillRecord.TryRead(file, ref _buffer, out _, out var message) && Encoding.UTF8.GetString(message.Span) is var of && of != source.ToString())
+            {
+                throw new CaptureException($"SpillDirectory: {path} has changes of PostgreSQL {of} (system identifier and timeline), and this is {source}: connect to that one, or move the file away; what it has is missing then");
+            }
+        }
+    }
+
     /// <summary>Ends when everything is stored and deleted, the session's file sealed.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -58,8 +71,10 @@ internal sealed partial class ReplaySpill(
     {
         var replayed = new ConfirmedWal();
         using var transactions = read(replayed);
-        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 64 * 1024, FileOptions.SequentialScan);
-        CheckSource(file, path);
+        await using var file = Open(path);
+
+        // Which PostgreSQL it is of.
+        SpillRecord.TryRead(file, ref _buffer, out _, out _);
         long? met = null;
         for (var count = 1L; ; count++)
         {
@@ -114,13 +129,7 @@ internal sealed partial class ReplaySpill(
         replayed.Advance(0, () => pipeline.FirstUnsettled);
     }
 
-    private void CheckSource(FileStream file, string path)
-    {
-        if (SpillRecord.TryRead(file, ref _buffer, out _, out var message) && Encoding.UTF8.GetString(message.Span) is var of && of != source.ToString())
-        {
-            throw new CaptureException($"SpillDirectory: {path} has changes of PostgreSQL {of} (system identifier and timeline), and this is {source}: connect to that one, or move the file away; what it has is missing then");
-        }
-    }
+    private static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 64 * 1024, FileOptions.SequentialScan);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "the last {Bytes} bytes of {Path}, from {Position} on, are no whole messages: when they were written, the process or the system ended. They were not confirmed, and come again")]
     private partial void Torn(string path, long bytes, long position);
