@@ -23,6 +23,9 @@ internal sealed class ChangesOptions
     [Required]
     public string SpoolDirectory { get; set; } = Path.GetTempPath();
 
+    /// <summary>Where captures with <c>wal_policy</c> <c>spill</c> keep what NATS does not take: durable storage, which all replicas share. Default null: such a capture fails and says so.</summary>
+    public string? SpillDirectory { get; set; }
+
     /// <summary>Goes before each value of <c>hash_columns</c> that is hashed; the same for all replicas. Without it anyone can try out what a short value was. Default empty.</summary>
     public string HashSalt { get; set; } = "";
 }

@@ -4,6 +4,7 @@ using RuleEngineNats.ChangeCapture.Filters;
 using RuleEngineNats.ChangeCapture.Guard;
 using RuleEngineNats.ChangeCapture.Outputs;
 using RuleEngineNats.ChangeCapture.Replication;
+using RuleEngineNats.ChangeCapture.Spilling;
 
 namespace RuleEngineNats.ChangeCapture;
 
@@ -34,6 +35,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
         }
 
         TransactionSpool.Check(options.SpoolDirectory);
+        SpillFolder.Check(options.SpillDirectory);
         var filter = new CaptureFilter(options);
         var source = new CaptureSource(options, filter, new(options, time, loggers.CreateLogger<MoveSlot>()), loggers.CreateLogger<CaptureSource>());
         await using var outputs = new CaptureOutputs(options, Status, loggers, time);
@@ -58,7 +60,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
 
     private async Task RunAsync(CaptureSource source, CaptureFilter filter, EventPipeline pipeline, IReadOnlyList<ChangeOutput> outputs, CancellationToken stopping)
     {
-        var attempt = new CaptureAttempt(options, source, filter, pipeline, outputs, Status, SnapshotProgress, loggers, time);
+        using var attempt = new CaptureAttempt(options, source, filter, pipeline, outputs, Status, SnapshotProgress, loggers, time);
         for (var failures = 0; !stopping.IsCancellationRequested;)
         {
             var began = time.GetTimestamp();
@@ -80,7 +82,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
                 // One that fails as soon as it begins, each time, is begun less and less often.
                 failures = time.GetElapsedTime(began) > options.RetryMaximum ? 1 : failures + 1;
                 Status.Is(CaptureState.Interrupted, exception.Message);
-                if (exception is SpoolException)
+                if (exception is SpoolException or SpillException)
                 {
                     NoRoom(exception.Message);
                 }

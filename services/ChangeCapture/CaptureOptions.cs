@@ -138,6 +138,12 @@ public sealed class CaptureOptions
     /// <summary>What is done beyond <see cref="WalLimit"/>. Default <see cref="WalPolicy.Alert"/>.</summary>
     public WalPolicy WalPolicy { get; set; }
 
+    /// <summary>Where <see cref="WalPolicy.Spill"/> keeps what the outputs do not take: durable storage that outlives the process, since what is there is confirmed to PostgreSQL. Files that an earlier process left there are stored first, whatever the policy is. Default null: none, and then the policy is refused.</summary>
+    public string? SpillDirectory { get; set; }
+
+    /// <summary>Most bytes in <see cref="SpillDirectory"/>, for this slot, 1 MiB or more; beyond them PostgreSQL keeps the WAL again. Default 10 GiB.</summary>
+    public long WalSpillLimit { get; set; } = 10L * 1024 * 1024 * 1024;
+
     /// <summary>Between two looks at the slot. Default 1 s.</summary>
     public TimeSpan GuardInterval { get; set; } = TimeSpan.FromSeconds(1);
 
@@ -236,6 +242,9 @@ public enum WalPolicy
 
     /// <summary>The backlog is left out: the slot moves to the end of the WAL, and a Gap event says which part is missing.</summary>
     Drop,
+
+    /// <summary>The backlog goes to <see cref="CaptureOptions.SpillDirectory"/> until the outputs take it: the server's WAL is freed, and nothing is lost.</summary>
+    Spill,
 }
 
 /// <summary>What happens to a table.</summary>

@@ -52,6 +52,9 @@ internal static partial class CaptureOptionsRules
         Require(options.MaxInFlightBytes >= 65_536, $"MaxInFlightBytes: {options.MaxInFlightBytes} is less than 65,536");
         Require(options.ConfirmInterval >= TimeSpan.FromMilliseconds(10) && options.ConfirmInterval <= TimeSpan.FromSeconds(10), $"ConfirmInterval: {options.ConfirmInterval} is not in 10 ms to 10 s");
         Require(options.WalLimit is null or >= 1_048_576, $"WalLimit: {options.WalLimit} is less than 1,048,576 bytes");
+        Require(options.SpillDirectory is not "", "SpillDirectory: a path is missing");
+        Require(options.WalPolicy is not WalPolicy.Spill || options.SpillDirectory is not null, "SpillDirectory: WalPolicy spill needs a folder on durable storage: name one (--spill-directory; Changes:SpillDirectory in CdcRelay)");
+        Require(options.WalSpillLimit >= 1_048_576, $"WalSpillLimit: {options.WalSpillLimit} is less than 1,048,576 bytes");
         Require(options.WalGrace >= TimeSpan.Zero && options.WalGrace <= TimeSpan.FromHours(1), $"WalGrace: {options.WalGrace} is not in 0 to 1 h");
         Require(options.GuardInterval >= TimeSpan.FromMilliseconds(10) && options.GuardInterval <= TimeSpan.FromMinutes(1), $"GuardInterval: {options.GuardInterval} is not in 10 ms to 1 min");
         Require(options.HeartbeatInterval >= TimeSpan.Zero && options.HeartbeatInterval <= TimeSpan.FromHours(1), $"HeartbeatInterval: {options.HeartbeatInterval} is not in 0 to 1 h");

@@ -49,6 +49,8 @@ internal sealed class CaptureFlags
         ["SpoolDirectory"] = "--spool-directory",
         ["ShutdownTimeout"] = "--shutdown-timeout",
         ["WalLimit"] = "--wal-limit",
+        ["SpillDirectory"] = "--spill-directory",
+        ["WalSpillLimit"] = "--wal-spill-limit",
         ["WalGrace"] = "--wal-grace",
         ["WalPolicy"] = "--wal-policy",
         ["HeartbeatInterval"] = "--heartbeat-interval",

@@ -20,8 +20,8 @@ BEGIN
         RAISE EXCEPTION 'event_unit: must be change or transaction' USING ERRCODE = '22023';
     ELSIF NEW.oversized NOT IN ('stop', 'dead-letter') THEN
         RAISE EXCEPTION 'oversized: must be stop or dead-letter' USING ERRCODE = '22023';
-    ELSIF NEW.wal_policy NOT IN ('alert', 'pause', 'drop') THEN
-        RAISE EXCEPTION 'wal_policy: must be alert, pause or drop' USING ERRCODE = '22023';
+    ELSIF NEW.wal_policy NOT IN ('alert', 'pause', 'drop', 'spill') THEN
+        RAISE EXCEPTION 'wal_policy: must be alert, pause, drop or spill' USING ERRCODE = '22023';
     ELSIF NEW.wal_limit < 1048576 THEN
         RAISE EXCEPTION 'wal_limit: % is less than 1048576 bytes', NEW.wal_limit USING ERRCODE = '22023';
     ELSIF NEW.heartbeat_seconds NOT BETWEEN 0 AND 3600 THEN

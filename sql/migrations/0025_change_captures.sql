@@ -36,7 +36,7 @@ COMMENT ON COLUMN rule_cdc_captures.typed_values IS 'Numbers, booleans, JSON and
 COMMENT ON COLUMN rule_cdc_captures.with_transaction IS 'Whether row events carry LSN, transaction id, commit LSN, commit time and place in the transaction. Default false.';
 COMMENT ON COLUMN rule_cdc_captures.event_unit IS 'change: an event for each; transaction: one for all changes of a transaction, in parts where they are more than goes into one. Default change.';
 COMMENT ON COLUMN rule_cdc_captures.oversized IS 'A change that is larger than the server takes: stop (the flow stops until the limit is raised) or dead-letter (a small event with its key goes in its place). Default stop.';
-COMMENT ON COLUMN rule_cdc_captures.wal_policy IS 'When the slot is more than wal_limit behind: alert (say it), pause (stop until rule_cdc_resume; the slot stays) or drop (leave the backlog out; a Gap event says so, and a snapshot follows). Default alert.';
+COMMENT ON COLUMN rule_cdc_captures.wal_policy IS 'When the slot is more than wal_limit behind: alert (say it), pause (stop until rule_cdc_resume; the slot stays), drop (leave the backlog out; a Gap event says so, and a snapshot follows) or spill (keep it on the relay''s disk, Changes:SpillDirectory, until it is stored). Default alert.';
 COMMENT ON COLUMN rule_cdc_captures.wal_limit IS 'Bytes of WAL, 1,048,576 or more; null: half of max_slot_wal_keep_size, or 5 GiB where that is unlimited.';
 COMMENT ON COLUMN rule_cdc_captures.heartbeat_seconds IS 'Between two heartbeats, which show how far behind the slot is; 0 to 3600, 0 for none. Default 10.';
 COMMENT ON COLUMN rule_cdc_captures.enabled IS 'False: paused. The slot stays, and holds WAL.';

@@ -146,6 +146,15 @@ public sealed class CaptureTests
         Assert.Equal(3000, (await EventsAsync(outbox, ".insert", 3000)).Select(message => Field(message, "id")).Distinct().Count());
     }
 
+    [Fact]
+    public async Task A_policy_that_needs_a_folder_says_which_setting_names_it()
+    {
+        await using var outbox = await StartAsync();
+        await outbox.ExecuteAsync("""SELECT rule_cdc_configure(p_settings => '{"wal_policy": "spill"}'); CREATE TABLE t (id int PRIMARY KEY); SELECT rule_cdc_table_add('t')""");
+        await IsAsync(outbox, "failed");
+        Assert.Contains("Changes:SpillDirectory", await outbox.ScalarAsync<string>("SELECT reason FROM cdc_status"), StringComparison.Ordinal);
+    }
+
     private static async Task<Outbox> StartAsync()
     {
         var outbox = await Outbox.CreateAsync();

@@ -81,7 +81,7 @@ public sealed class LargeTransactionTests
         Assert.DoesNotContain(Directory.GetFiles($"/proc/{tool.Id}/fd"), file => new FileInfo(file).LinkTarget?.Contains(".spool", StringComparison.Ordinal) == true);
     }
 
-    private static async Task LimitFilesAsync(ToolProcess tool, string bytes)
+    internal static async Task LimitFilesAsync(ToolProcess tool, string bytes)
     {
         await using var limit = ChildProcess.Start("prlimit", [$"--pid={tool.Id}", $"--fsize={bytes}:unlimited"]);
         await limit.ExitedAsync();

@@ -30,11 +30,17 @@ internal sealed class Rows : IDisposable
         await tool.WaitAsync(async () => await _harness.StoredAsync() > before + 200, "more is stored");
     }
 
+    /// <summary>Stops the workers.</summary>
+    public async Task<int[]> StopAsync()
+    {
+        await _stopping.CancelAsync();
+        return await Task.WhenAll(_workers);
+    }
+
     /// <summary>Stops the workers, and waits until everything is confirmed: each row is stored once, in the order of the commits.</summary>
     public async Task<List<StoredEvent>> AssertAllStoredOnceAsync(ToolProcess tool)
     {
-        await _stopping.CancelAsync();
-        var transactions = await Task.WhenAll(_workers);
+        var transactions = await StopAsync();
         await _harness.ConfirmedAsync(tool);
         var stored = (await _harness.ReadStreamAsync()).Where(message => message.Subject != "postgres.other").ToList();
         Assert.Equal(stored.Count, stored.Select(message => message.Id).Distinct().Count());

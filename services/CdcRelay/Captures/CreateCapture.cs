@@ -31,6 +31,7 @@ internal sealed class CreateCapture(IConfiguration configuration, NatsConnection
             SubjectPrefix = settings.SubjectPrefix,
             MaxInFlight = options.Value.MaxInFlight,
             SpoolDirectory = options.Value.SpoolDirectory,
+            SpillDirectory = options.Value.SpillDirectory,
             WalPolicy = Enum.Parse<WalPolicy>(settings.WalPolicy, ignoreCase: true),
             WalLimit = settings.WalLimit,
             HeartbeatInterval = TimeSpan.FromSeconds(settings.HeartbeatSeconds),

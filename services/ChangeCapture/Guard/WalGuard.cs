@@ -13,12 +13,20 @@ internal sealed partial class WalGuard(CaptureOptions options, CaptureSource sou
 {
     private static readonly TimeSpan Repeat = TimeSpan.FromMinutes(1);
 
+    private volatile bool _acts = true;
     private SlotHealth? _last;
     private long _least = long.MaxValue;
     private long _leastAt;
     private string? _said;
     private long _saidAt;
     private bool _beats = true;
+
+    /// <summary>Whether the policy is carried out; not while it already is. Default true.</summary>
+    public bool Acts
+    {
+        get => _acts;
+        set => _acts = value;
+    }
 
     /// <summary>Ends by the token, or with the policy: a <see cref="CaptureException"/> that pauses, or a <see cref="WalLimitException"/>; or because the session is in the server's way.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -63,7 +71,7 @@ internal sealed partial class WalGuard(CaptureOptions options, CaptureSource sou
         Looked(options.Slot, slot.WalStatus, slot.HeldBytes, slot.BehindBytes);
         Say(slot, verdict.Warning);
         Leave(slot);
-        if (!verdict.Act || Shrinks(slot.BehindBytes))
+        if (!Acts || !verdict.Act || Shrinks(slot.BehindBytes))
         {
             return;
         }
@@ -75,7 +83,7 @@ internal sealed partial class WalGuard(CaptureOptions options, CaptureSource sou
                 {
                     Failure = CaptureFailure.Paused,
                 };
-            case WalPolicy.Drop:
+            case WalPolicy.Drop or WalPolicy.Spill:
                 _least = long.MaxValue;
                 throw new WalLimitException(slot.BehindBytes);
         }
@@ -150,7 +158,7 @@ internal sealed partial class WalGuard(CaptureOptions options, CaptureSource sou
     private partial void NoHeartbeat(string reason);
 }
 
-/// <summary>The backlog is over the limit, and the policy is to drop it.</summary>
+/// <summary>The backlog is over the limit, and the policy is to drop it or to keep it on disk.</summary>
 internal sealed class WalLimitException(long behindBytes) : Exception($"{behindBytes} bytes behind")
 {
     public long BehindBytes => behindBytes;

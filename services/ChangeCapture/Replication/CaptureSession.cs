@@ -11,21 +11,20 @@ namespace RuleEngineNats.ChangeCapture.Replication;
 /// <summary>One replication connection, from its start to its end: reads, hands on, and confirms what is stored.</summary>
 internal sealed class CaptureSession : IAsyncDisposable
 {
+    private static readonly TimeSpan BeginTimeout = TimeSpan.FromSeconds(5);
+
     private readonly CaptureOptions _options;
     private readonly LogicalReplicationConnection _connection;
-    private readonly EventPipeline _pipeline;
-    private readonly TransactionReader _transactions;
-    private readonly ConfirmedWal _wal;
     private readonly CaptureSource _source;
+    private readonly IWalSink _sink;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _abandoned = new();
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
     private Task _waiting = Task.CompletedTask;
     private ulong _told;
 
-    public CaptureSession(
-        CaptureOptions options, CaptureSource source, LogicalReplicationConnection connection, EventPipeline pipeline, TransactionReader transactions, ConfirmedWal wal, TimeProvider time)
-        => (_options, _source, _connection, _pipeline, _transactions, _wal, _time) = (options, source, connection, pipeline, transactions, wal, time);
+    public CaptureSession(CaptureOptions options, CaptureSource source, LogicalReplicationConnection connection, IWalSink sink, TimeProvider time)
+        => (_options, _source, _connection, _sink, _time) = (options, source, connection, sink, time);
 
     public static async Task<SourceIdentity> IdentifyAsync(LogicalReplicationConnection connection, CancellationToken cancellationToken)
     {
@@ -34,30 +33,33 @@ internal sealed class CaptureSession : IAsyncDisposable
     }
 
     /// <summary>Ends when it is stopped, with what is stored confirmed, or with an exception.</summary>
-    public async Task RunAsync(NpgsqlLogSequenceNumber? start, Task failed, CancellationToken stopping)
+    /// <param name="over">Ends it: with an exception, or because it is not needed any more.</param>
+    public async Task RunAsync(NpgsqlLogSequenceNumber? start, Task over, CancellationToken stopping)
     {
         using var ended = new CancellationTokenSource();
         var reading = ReadAsync(start, stopping, ended.Token);
         var confirming = ConfirmAsync(ended.Token);
         try
         {
-            var first = await Task.WhenAny(reading, confirming, failed);
-            if (first == failed)
+            var first = await Task.WhenAny(reading, confirming, over);
+            if (first == over)
             {
                 // An event that waits for an output may wait for ever.
                 await _abandoned.CancelAsync();
             }
 
-            if (first != reading || !stopping.IsCancellationRequested)
+            if (!stopping.IsCancellationRequested)
             {
-                // Only a stop ends it without an exception.
                 await first;
+                return;
             }
 
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await DrainAsync();
         }
         finally
         {
+            await BegunAsync(reading);
             await ended.CancelAsync();
             await Task.WhenAll(reading, confirming, _waiting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -65,10 +67,20 @@ internal sealed class CaptureSession : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _transactions.Dispose();
         await _connection.DisposeAsync();
         ArrayPool<byte>.Shared.Return(_buffer);
         _abandoned.Dispose();
+    }
+
+    // PostgreSQL ignores a cancellation that comes before its command does, and the driver forgets it when the answer comes: it would read for ever. The
+    // first thing that is received shows that the command is there; a server that sends nothing at all is not waited for.
+    private async Task BegunAsync(Task reading)
+    {
+        var began = _time.GetTimestamp();
+        while (!reading.IsCompleted && (ulong)_connection.LastReceivedLsn == 0 && _time.GetElapsedTime(began) < BeginTimeout)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(10), _time);
+        }
     }
 
     private async Task ReadAsync(NpgsqlLogSequenceNumber? start, CancellationToken stopping, CancellationToken ended)
@@ -89,7 +101,7 @@ internal sealed class CaptureSession : IAsyncDisposable
             var length = checked((int)message.Data.Length);
             Grow(length);
             await message.Data.ReadExactlyAsync(_buffer.AsMemory(0, length), ended);
-            await _transactions.HandleAsync((ulong)message.WalStart, _buffer.AsMemory(0, length), writing.Token);
+            await _sink.HandleAsync((ulong)message.WalStart, _buffer.AsMemory(0, length), writing.Token);
         }
     }
 
@@ -97,7 +109,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     private async Task<bool> WaitAsync(Task<bool> next, Task stopped, CancellationToken stopping)
     {
         _waiting = next;
-        await _pipeline.FlushAsync(stopping);
+        await _sink.FlushAsync(stopping);
         return await Task.WhenAny(next, stopped) == next
             && (await next ? true : throw new InvalidOperationException("the server ended the replication"));
     }
@@ -133,8 +145,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     private async Task ConfirmNowAsync(CancellationToken cancellationToken)
     {
         var received = (ulong)_connection.LastReceivedLsn;
-        await _pipeline.SyncAsync(cancellationToken);
-        var confirmed = _wal.Advance(received, () => _pipeline.FirstUnsettled);
+        var confirmed = await _sink.SyncAsync(received, cancellationToken);
         if (confirmed <= _told)
         {
             return;
@@ -155,15 +166,9 @@ internal sealed class CaptureSession : IAsyncDisposable
     private async Task DrainAsync()
     {
         using var limit = new CancellationTokenSource(_options.ShutdownTimeout, _time);
-        _pipeline.Drop();
         try
         {
-            await _pipeline.FlushAsync(limit.Token);
-            await _pipeline.SyncAsync(limit.Token);
-            while (_pipeline.FirstUnsettled != long.MaxValue)
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(10), _time, limit.Token);
-            }
+            await _sink.DrainAsync(limit.Token);
         }
         catch (OperationCanceledException)
         {

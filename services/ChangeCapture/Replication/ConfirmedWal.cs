@@ -11,6 +11,9 @@ internal sealed class ConfirmedWal
     private ulong _confirmed;
     private ulong _given;
 
+    /// <summary>All events of the transactions that have ended are at or before this one.</summary>
+    public long LastOrdinal { get; private set; }
+
     /// <summary>Nothing more is confirmed, whatever is stored: what has been read since must come again after an interruption.</summary>
     public bool Held { get; set; }
 
@@ -28,7 +31,7 @@ internal sealed class ConfirmedWal
     {
         lock (_gate)
         {
-            _confirmed = Math.Max(_confirmed, lsn);
+            (_confirmed, _given) = (Math.Max(_confirmed, lsn), Math.Max(_given, lsn));
         }
     }
 
@@ -58,6 +61,7 @@ internal sealed class ConfirmedWal
         {
             _open--;
             _ended.Enqueue((lastOrdinal, endLsn));
+            LastOrdinal = lastOrdinal;
         }
     }
 

@@ -96,6 +96,17 @@ internal sealed class EventPipeline(string slot, ChangeSubjects subjects, IReadO
         }
     }
 
+    /// <summary>Waits until every event up to one is stored.</summary>
+    public async Task SettleAsync(long ordinal, TimeProvider time, CancellationToken cancellationToken)
+    {
+        await FlushAsync(cancellationToken);
+        await SyncAsync(cancellationToken);
+        while (FirstUnsettled <= ordinal)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(10), time, cancellationToken);
+        }
+    }
+
     /// <summary>Gives up what waits for the end of its transaction.</summary>
     public void Drop()
     {

@@ -33,7 +33,6 @@ internal sealed class TransactionReader : IDisposable
         (_filter, _pipeline, _wal, _notes, _snapshots, _spoolDirectory) = (filter, pipeline, wal, notes, snapshots, spoolDirectory);
         _decoder = new(filter.Apply);
         wal.Restart();
-        snapshots.BeginSession();
     }
 
     /// <param name="lsn">Where in the WAL the message's cause lies.</param>

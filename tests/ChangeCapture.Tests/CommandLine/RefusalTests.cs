@@ -49,6 +49,10 @@ public sealed class RefusalTests
     [InlineData("--hash-column: 'public.users' has 2 of the 3 parts of schema.table.column", "--hash-column", "public.users")]
     [InlineData("--operation: 'upsert' is none of insert, update, delete, truncate", "--operation", "insert,upsert")]
     [InlineData("--values: 'xml' is none of text, typed", "--values", "xml")]
+    [InlineData("--wal-policy: 'keep' is none of alert, pause, drop, spill", "--wal-policy", "keep")]
+    [InlineData("--spill-directory: WalPolicy spill needs a folder on durable storage: name one", "--wal-policy", "spill")]
+    [InlineData("--spill-directory: a path is missing", "--spill-directory", "")]
+    [InlineData("--wal-spill-limit: 1048575 is less than 1,048,576 bytes", "--wal-spill-limit", "1048575")]
     [InlineData("--snapshot: 'once' is none of never, initial, always", "--snapshot", "once")]
     [InlineData("--snapshot-table: 'users' has 1 of the 2 parts of schema.table", "--snapshot-table", "users")]
     [InlineData("--snapshot-parallelism: 17 is not in 1 to 16", "--snapshot-parallelism", "17")]
@@ -98,6 +102,7 @@ public sealed class RefusalTests
         await EndsAsync(
             "--dead-letter-file: /nonexistent/x cannot be written", "-p", "pub", "--nats-server", "nats://127.0.0.1:1", "--oversized", "dead-letter", "--dead-letter-file", "/nonexistent/x", "--create-slot");
         await EndsAsync("--spool-directory: /nonexistent cannot be written", "-p", "pub", "--spool-directory", "/nonexistent", "--create-slot");
+        await EndsAsync("--spill-directory: /nonexistent cannot be written", "-p", "pub", "--wal-policy", "spill", "--spill-directory", "/nonexistent", "--create-slot");
         Assert.False(await harness.ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{harness.Slot}')"));
         await harness.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{harness.Slot}', 'pgoutput')");
         await EndsAsync(". Give one from there on, or leave it out to begin there", "-p", "pub", "--start-lsn", "0/1");
