@@ -82,9 +82,9 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
                 // One that fails as soon as it begins, each time, is begun less and less often.
                 failures = time.GetElapsedTime(began) > options.RetryMaximum ? 1 : failures + 1;
                 Status.Is(CaptureState.Interrupted, exception.Message);
-                if (exception is SpoolException or SpillException)
+                if (exception is SpoolException or SpillException or SlotStuckException)
                 {
-                    NoRoom(exception.Message);
+                    Left(exception.Message);
                 }
                 else
                 {
@@ -102,7 +102,7 @@ public sealed partial class Capture(CaptureOptions options, ILoggerFactory logge
     private partial void Interrupted(string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Reason}; nothing is lost, trying again")]
-    private partial void NoRoom(string reason);
+    private partial void Left(string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "capture from slot {Slot} ended after {Events} events")]
     private partial void Ended(string slot, long events);
