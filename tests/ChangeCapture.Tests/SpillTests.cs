@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
 using NATS.Client.JetStream.Models;
 using Npgsql;
 using RuleEngineNats.ChangeCapture.Spilling;
@@ -204,6 +206,26 @@ public sealed class SpillTests
         await tool.SaysAsync(Done);
         Assert.Empty(Files(harness));
         Assert.Equal(4000, tool.Lines().Count(line => line.Contains("\"Read\"", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Parts_of_a_transaction_go_on_from_disk_behind_what_the_stream_has()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        await harness.JetStream.CreateStreamAsync(Full with { MaxMsgs = 1 });
+        var tool = await harness.CaptureToNatsAsync([.. Spill(harness), "--per", "transaction"]);
+        await InsertAsync(harness, 1, 4000);
+        await tool.SaysAsync(Kept);
+        await harness.ConfirmedAsync(tool);
+        await tool.KillAsync();
+        tool = await harness.CaptureToNatsAsync([.. Spill(harness), "--per", "transaction"]);
+        await InsertAsync(harness, 4001, 4100);
+        await harness.JetStream.UpdateStreamAsync(Full with { MaxMsgs = -1 });
+        await tool.SaysAsync(Done);
+        await harness.ConfirmedAsync(tool);
+        var changes = (await harness.ReadStreamAsync()).SelectMany(message => JsonElement.Parse(message.Body).GetProperty("Transaction").GetProperty("changes").EnumerateArray());
+        var ids = changes.Where(change => change.TryGetProperty("Insert", out _)).Select(change => change.GetProperty("Insert").GetProperty("new_tuple").GetProperty("id").GetString());
+        Assert.Equal(Enumerable.Range(1, 4100).Select(id => id.ToString(CultureInfo.InvariantCulture)), ids);
     }
 
     [Fact]
