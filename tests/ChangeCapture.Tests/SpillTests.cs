@@ -192,9 +192,9 @@ public sealed class SpillTests
     public async Task A_snapshot_without_NATS_holds_no_WAL_then_and_begins_again_after_a_kill()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
-        await InsertAsync(harness, 1, 1500);
+        await InsertAsync(harness, 1, 5000);
         var tool = await harness.CaptureAsync([.. Spill(harness), "--snapshot", "initial", "--snapshot-chunk-rows", "1"]);
-        await InsertAsync(harness, 1501, 4000);
+        await InsertAsync(harness, 5001, 7500);
         await tool.SaysAsync(Kept);
         await harness.ConfirmedAsync(tool);
         await tool.KillAsync();
@@ -205,7 +205,7 @@ public sealed class SpillTests
         await tool.SaysAsync("is complete");
         await tool.SaysAsync(Done);
         Assert.Empty(Files(harness));
-        Assert.Equal(4000, tool.Lines().Count(line => line.Contains("\"Read\"", StringComparison.Ordinal)));
+        Assert.Equal(7500, tool.Lines().Count(line => line.Contains("\"Read\"", StringComparison.Ordinal)));
     }
 
     [Fact]
