@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Globalization;
+using System.Text.Json;
 using NATS.Client.JetStream.Models;
 using Npgsql;
 using RuleEngineNats.ChangeCapture.Spilling;
@@ -190,9 +192,9 @@ public sealed class SpillTests
     public async Task A_snapshot_without_NATS_holds_no_WAL_then_and_begins_again_after_a_kill()
     {
         await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
-        await InsertAsync(harness, 1, 1500);
+        await InsertAsync(harness, 1, 5000);
         var tool = await harness.CaptureAsync([.. Spill(harness), "--snapshot", "initial", "--snapshot-chunk-rows", "1"]);
-        await InsertAsync(harness, 1501, 4000);
+        await InsertAsync(harness, 5001, 7500);
         await tool.SaysAsync(Kept);
         await harness.ConfirmedAsync(tool);
         await tool.KillAsync();
@@ -203,7 +205,27 @@ public sealed class SpillTests
         await tool.SaysAsync("is complete");
         await tool.SaysAsync(Done);
         Assert.Empty(Files(harness));
-        Assert.Equal(4000, tool.Lines().Count(line => line.Contains("\"Read\"", StringComparison.Ordinal)));
+        Assert.Equal(7500, tool.Lines().Count(line => line.Contains("\"Read\"", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Parts_of_a_transaction_go_on_from_disk_behind_what_the_stream_has()
+    {
+        await using var harness = await CaptureHarness.CreateAsync(Rows.Table);
+        await harness.JetStream.CreateStreamAsync(Full with { MaxMsgs = 1 });
+        var tool = await harness.CaptureToNatsAsync([.. Spill(harness), "--per", "transaction"]);
+        await InsertAsync(harness, 1, 4000);
+        await tool.SaysAsync(Kept);
+        await harness.ConfirmedAsync(tool);
+        await tool.KillAsync();
+        tool = await harness.CaptureToNatsAsync([.. Spill(harness), "--per", "transaction"]);
+        await InsertAsync(harness, 4001, 4100);
+        await harness.JetStream.UpdateStreamAsync(Full with { MaxMsgs = -1 });
+        await tool.SaysAsync(Done);
+        await harness.ConfirmedAsync(tool);
+        var changes = (await harness.ReadStreamAsync()).SelectMany(message => JsonElement.Parse(message.Body).GetProperty("Transaction").GetProperty("changes").EnumerateArray());
+        var ids = changes.Where(change => change.TryGetProperty("Insert", out _)).Select(change => change.GetProperty("Insert").GetProperty("new_tuple").GetProperty("id").GetString());
+        Assert.Equal(Enumerable.Range(1, 4100).Select(id => id.ToString(CultureInfo.InvariantCulture)), ids);
     }
 
     [Fact]
