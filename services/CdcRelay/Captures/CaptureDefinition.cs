@@ -5,8 +5,10 @@ namespace RuleEngineNats.CdcRelay.Captures;
 /// <param name="Dropped">Whether its slot and its row are to go.</param>
 /// <param name="Recover">Whether a slot that has lost its WAL, or is gone, is to be replaced.</param>
 /// <param name="HadSlot">Whether its slot was ever read: one that is missing now was lost.</param>
+/// <param name="Taken">Whether a relay has the capture's lock, this one or another.</param>
+/// <param name="Asked">Whether snapshots wait to begin.</param>
 /// <param name="Settings">Everything else; a capture that runs is started anew when it differs.</param>
-internal sealed record CaptureDefinition(string Name, bool Wanted, bool Dropped, bool Recover, bool HadSlot, CaptureSettings Settings);
+internal sealed record CaptureDefinition(string Name, bool Wanted, bool Dropped, bool Recover, bool HadSlot, bool Taken, bool Asked, CaptureSettings Settings);
 
 internal sealed record CaptureSettings(
     string Slot,

@@ -1,4 +1,5 @@
 using Npgsql;
+using RuleEngineNats.ChangeCapture.Snapshots;
 
 namespace RuleEngineNats.CdcRelay.Captures;
 
@@ -13,7 +14,12 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
                    c.enabled AND c.dropped_at IS NULL
                    AND (EXISTS (SELECT FROM rule_cdc_tables t WHERE t.capture_name = c.capture_name)
                         OR c.captured_since IS NOT NULL OR EXISTS (SELECT FROM pg_replication_slots s WHERE s.slot_name = c.slot_name AND s.database = current_database())),
-                   c.dropped_at IS NOT NULL, c.recover, c.captured_since IS NOT NULL, c.slot_name, c.publication_name, c.config_name, c.stream_name, c.subject_prefix, c.format, c.typed_values,
+                   c.dropped_at IS NOT NULL, c.recover, c.captured_since IS NOT NULL,
+                   EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database()
+                            WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+                              AND ((l.classid::bigint << 32) | l.objid::bigint) = hashtextextended('rule_cdc ' || c.capture_name, 0)),
+                   EXISTS (SELECT FROM rule_cdc_snapshot_requests q WHERE q.capture_name = c.capture_name),
+                   c.slot_name, c.publication_name, c.config_name, c.stream_name, c.subject_prefix, c.format, c.typed_values,
                    c.with_transaction, c.event_unit, c.oversized, c.wal_policy, c.wal_limit, c.heartbeat_seconds, p.excluded, p.hashed, p.masked, p.filters
               FROM rule_cdc_captures c
               CROSS JOIN LATERAL (
@@ -37,7 +43,7 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            captures.Add(new(reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2), reader.GetBoolean(3), reader.GetBoolean(4), Settings(reader)));
+            captures.Add(new(reader.GetString(0), reader.GetBoolean(1), reader.GetBoolean(2), reader.GetBoolean(3), reader.GetBoolean(4), reader.GetBoolean(5), reader.GetBoolean(6), Settings(reader)));
         }
 
         return captures;
@@ -57,9 +63,9 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
                  asked AS (SELECT t.request_id, json_build_object('slot', $2::text, 'tables', json_agg(format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(r.relname, '"', '""'))))::text AS request
                              FROM taken t CROSS JOIN LATERAL unnest(t.relations) AS relation JOIN pg_class r ON r.oid = relation JOIN pg_namespace n ON n.oid = r.relnamespace
                             GROUP BY t.request_id ORDER BY t.request_id)
-            SELECT pg_logical_emit_message(true, 'rule-cdc-snapshot', a.request) FROM asked a
+            SELECT pg_logical_emit_message(true, $3, a.request) FROM asked a
             """,
-            [name, slot],
+            [name, slot, SnapshotMessage.Prefix],
             cancellationToken);
 
     /// <summary>The slot, and then the row.</summary>
@@ -70,23 +76,23 @@ internal sealed class CaptureTables(NpgsqlDataSource dataSource)
     }
 
     private static CaptureSettings Settings(NpgsqlDataReader reader) => new(
-        reader.GetString(5),
-        reader.GetString(6),
         reader.GetString(7),
         reader.GetString(8),
         reader.GetString(9),
         reader.GetString(10),
-        reader.GetBoolean(11),
-        reader.GetBoolean(12),
-        reader.GetString(13),
-        reader.GetString(14),
+        reader.GetString(11),
+        reader.GetString(12),
+        reader.GetBoolean(13),
+        reader.GetBoolean(14),
         reader.GetString(15),
-        reader.IsDBNull(16) ? null : reader.GetInt64(16),
-        reader.GetInt32(17),
-        new(reader.GetFieldValue<string[]>(18)),
-        new(reader.GetFieldValue<string[]>(19)),
+        reader.GetString(16),
+        reader.GetString(17),
+        reader.IsDBNull(18) ? null : reader.GetInt64(18),
+        reader.GetInt32(19),
         new(reader.GetFieldValue<string[]>(20)),
-        new(reader.GetFieldValue<string[]>(21)));
+        new(reader.GetFieldValue<string[]>(21)),
+        new(reader.GetFieldValue<string[]>(22)),
+        new(reader.GetFieldValue<string[]>(23)));
 
     private async Task ExecuteAsync(string sql, string[] arguments, CancellationToken cancellationToken)
     {

@@ -82,12 +82,12 @@ internal sealed partial class CaptureWorker(
             running = null;
         }
 
-        if (definition.Dropped)
+        if (definition.Dropped && !definition.Taken)
         {
             await tables.DropAsync(definition.Name, definition.Settings.Slot, cancellationToken);
             Dropped(definition.Name, definition.Settings.Slot);
         }
-        else if (definition.Wanted && nats is not null)
+        else if (definition.Wanted && nats is not null && (running is not null || !definition.Taken))
         {
             await RunAsync(definition, nats, running, cancellationToken);
         }
@@ -115,14 +115,17 @@ internal sealed partial class CaptureWorker(
         }
 
         await running.ReportAsync(cancellationToken);
-        if (running.Status.State is CaptureState.Capturing && (definition.Recover || !definition.HadSlot))
-        {
-            await tables.CapturingAsync(definition.Name, cancellationToken);
-        }
-
         if (running.Status.State is CaptureState.Capturing)
         {
-            await tables.BeginSnapshotsAsync(definition.Name, definition.Settings.Slot, cancellationToken);
+            if (definition.Recover || !definition.HadSlot)
+            {
+                await tables.CapturingAsync(definition.Name, cancellationToken);
+            }
+
+            if (definition.Asked)
+            {
+                await tables.BeginSnapshotsAsync(definition.Name, definition.Settings.Slot, cancellationToken);
+            }
         }
 
         if (running.Problem is { } problem && _failedAt.TryAdd(definition.Name, time.GetTimestamp()))

@@ -70,7 +70,6 @@ internal sealed partial class CaptureAttempt(
         if (spilled is null)
         {
             await await Task.WhenAny(_opening, guarding);
-            await _snapshots.AskAsync(stopping);
         }
 
         var reading = ReadTablesAsync(_opening, _snapshots, ended.Token);

@@ -184,10 +184,7 @@ internal sealed class CaptureSession : IAsyncDisposable
     {
         try
         {
-            while (!await _source.IsConfirmedAsync(_told, cancellationToken))
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(10), _time, cancellationToken);
-            }
+            await _source.ConfirmedAsync(_told, _time, cancellationToken);
         }
         catch (Exception exception) when (exception is OperationCanceledException or NpgsqlException)
         {

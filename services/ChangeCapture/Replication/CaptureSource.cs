@@ -76,12 +76,15 @@ internal sealed partial class CaptureSource(CaptureOptions options, CaptureFilte
         }
     }
 
-    /// <summary>Whether the slot is confirmed up to a position.</summary>
-    public async Task<bool> IsConfirmedAsync(ulong lsn, CancellationToken cancellationToken)
+    /// <summary>Waits until the slot is confirmed up to a position.</summary>
+    public async Task ConfirmedAsync(ulong lsn, TimeProvider time, CancellationToken cancellationToken)
     {
-        await using var connection = new NpgsqlConnection(With("check", ""));
+        await using var connection = CreateConnection("check");
         await connection.OpenAsync(cancellationToken);
-        return await FindSlotAsync(connection, cancellationToken) is not { Confirmed: { } confirmed } || (ulong)confirmed >= lsn;
+        while (await FindSlotAsync(connection, cancellationToken) is { Confirmed: { } confirmed } && (ulong)confirmed < lsn)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(10), time, cancellationToken);
+        }
     }
 
     /// <summary>Whether trying again cannot help before somebody has changed something.</summary>
