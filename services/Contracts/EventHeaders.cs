@@ -47,6 +47,21 @@ public static class EventHeaders
     /// <summary>On a row that a snapshot read: the snapshot, the row's key where it may be seen, and how many of the table were read up to it, as JSON. A start goes on behind it.</summary>
     public const string CaptureSnapshot = "rule-cdc-snapshot";
 
+    /// <summary>On a dead letter: why, as a word for programs: <c>invalid_envelope</c>, <c>invalid_json</c>, <c>no_entity</c>, <c>invalid_document</c>, <c>constraint</c>, <c>attempts</c> and so on.</summary>
+    public const string DeadLetterCode = "rule-dlq-code";
+
+    /// <summary>On a dead letter: why, for people; percent-encoded where it is not visible ASCII, at most 2,048 characters.</summary>
+    public const string DeadLetterReason = "rule-dlq-reason";
+
+    /// <summary>On a dead letter: how often it was delivered, in decimal.</summary>
+    public const string DeadLetterAttempts = "rule-dlq-attempts";
+
+    /// <summary>On a dead letter: its sequence in <see cref="StreamNames.Messages"/>, in decimal.</summary>
+    public const string DeadLetterSequence = "rule-dlq-sequence";
+
+    /// <summary>On a dead letter: the id under which <c>message_status</c> has it; one of the worker's where the message had none that could be read.</summary>
+    public const string DeadLetterMessageId = "rule-dlq-message-id";
+
     /// <summary>CloudEvents <c>id</c>: equal to <see cref="MessageId"/>.</summary>
     public const string CloudEventId = "ce-id";
 

@@ -10,7 +10,7 @@ public sealed class SourceTreeTests
 {
     private const int MostLines = 400;
 
-    private static readonly string[] Services = ["CdcRelay", "ConfigService", "DeliveryWorker", "PublishService"];
+    private static readonly string[] Services = ["CdcRelay", "ConfigService", "DeliveryWorker", "IngestionApi", "IngestionWorker", "PublishService"];
 
     [Fact]
     public void No_project_outside_offline_refers_to_it()

@@ -76,11 +76,15 @@ public sealed partial class StreamProvisioner(
     private string NotConnected(string config)
         => connections.Get(config).Error is { } error ? $"no connection to nats-server: {error}" : "no connection to nats-server";
 
-    private async Task<StreamReport> ProvisionAsync(NatsConfig config, StreamDefinition definition, CancellationToken cancellationToken)
+    private Task<StreamReport> ProvisionAsync(NatsConfig config, StreamDefinition definition, CancellationToken cancellationToken)
+        => EnsureAsync(connections, config.Name, definition, cancellationToken);
+
+    /// <summary>Makes one stream exist; what is there is left as it is.</summary>
+    internal static async Task<StreamReport> EnsureAsync(NatsConnections connections, string config, StreamDefinition definition, CancellationToken cancellationToken)
     {
         try
         {
-            var pool = connections.Get(config.Name);
+            var pool = connections.Get(config);
             using var use = pool.Begin();
             var context = new NatsJSContext(pool.Next());
             try
@@ -88,17 +92,17 @@ public sealed partial class StreamProvisioner(
                 var stream = await context.GetStreamAsync(definition.Name, cancellationToken: cancellationToken);
                 var differences = StreamShape.Differences(definition, stream.Info.Config);
                 return new StreamReport(
-                    definition.Name, config.Name, differences.Count == 0 ? StreamState.Exists : StreamState.Differs, string.Join("; ", differences));
+                    definition.Name, config, differences.Count == 0 ? StreamState.Exists : StreamState.Differs, string.Join("; ", differences));
             }
             catch (NatsJSApiException exception) when (exception.Error.Code == 404)
             {
                 await context.CreateStreamAsync(StreamShape.Of(definition), cancellationToken);
-                return new StreamReport(definition.Name, config.Name, StreamState.Created, string.Empty);
+                return new StreamReport(definition.Name, config, StreamState.Created, string.Empty);
             }
         }
         catch (Exception exception) when (exception is NatsException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
-            return new StreamReport(definition.Name, config.Name, StreamState.Failed, exception.Message);
+            return new StreamReport(definition.Name, config, StreamState.Failed, exception.Message);
         }
     }
 

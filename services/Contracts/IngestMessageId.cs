@@ -1,0 +1,89 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace RuleEngineNats.Contracts;
+
+/// <summary>
+/// Ids of ingested documents and batches: UUIDs (RFC 9562) that prove that they were issued here, so that one which no worker has recorded yet can be told from one
+/// that nobody ever got. The last 24 bits are a check over the others.
+/// <code>
+/// of a document      48 bits ms since 1970, version 7, 12 bits counter, variant, 38 bits random, 24 bits check
+/// of a key           48 bits of the hash,   version 8, 12 bits of it,   variant, 38 bits of it,  24 bits check
+/// of a batch's line  48 bits of the batch,  version 8, 20 bits line, variant, 30 bits hash of the batch, 24 bits check
+/// </code>
+/// The check is no secret: whoever forges an id learns that it is accepted and nothing else.
+/// </summary>
+public static class IngestMessageId
+{
+    /// <summary>Highest line number of a batch.</summary>
+    public const int MaxLine = (1 << 20) - 1;
+
+    private const int Size = 16;
+    private const int CheckedBytes = 13;
+
+    private static int _counter = Random.Shared.Next();
+
+    /// <summary>A new id, later than those before it, so that an index grows at its end.</summary>
+    /// <param name="now">The time of acceptance.</param>
+    public static Guid New(DateTimeOffset now)
+    {
+        Span<byte> id = stackalloc byte[Size];
+        var counter = Interlocked.Increment(ref _counter);
+        BinaryPrimitives.WriteInt64BigEndian(id, now.ToUnixTimeMilliseconds() << 16);
+        RandomNumberGenerator.Fill(id[8..CheckedBytes]);
+        (id[6], id[7]) = ((byte)(0x70 | ((counter >> 8) & 0x0F)), (byte)counter);
+        return Seal(id);
+    }
+
+    /// <summary>The id that belongs to an idempotency key: the same for the same scope and key, on every machine.</summary>
+    /// <param name="scope">Whose key it is: keys of two clients do not meet.</param>
+    /// <param name="key">The value of <c>Idempotency-Key</c>.</param>
+    public static Guid ForKey(string scope, string key)
+    {
+        Span<byte> id = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(Encoding.UTF8.GetBytes($"key\n{scope.Length}\n{scope}{key}"), id);
+        id[6] = (byte)(0x80 | (id[6] & 0x0F));
+        return Seal(id[..Size]);
+    }
+
+    /// <summary>The id of one line of a batch.</summary>
+    /// <param name="batch">The batch's id.</param>
+    /// <param name="line">The line's number, 1 to <see cref="MaxLine"/>.</param>
+    public static Guid ForLine(Guid batch, int line)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(line);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(line, MaxLine);
+        Span<byte> id = stackalloc byte[Size];
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        batch.TryWriteBytes(id, bigEndian: true, out _);
+        SHA256.HashData(id, hash);
+        (id[6], id[7], id[8], id[9]) = ((byte)(0x80 | (line >> 16)), (byte)(line >> 8), hash[0], (byte)line);
+        hash[1..4].CopyTo(id[10..]);
+        return Seal(id);
+    }
+
+    /// <summary>Whether an id was issued here. One that was not passes once in 16 million.</summary>
+    public static bool IsIssued(Guid id)
+    {
+        Span<byte> bytes = stackalloc byte[Size];
+        id.TryWriteBytes(bytes, bigEndian: true, out _);
+        Span<byte> check = stackalloc byte[Size - CheckedBytes];
+        Check(bytes, check);
+        return check.SequenceEqual(bytes[CheckedBytes..]) && (bytes[6] >> 4) is 7 or 8 && (bytes[8] >> 6) == 2;
+    }
+
+    private static Guid Seal(Span<byte> id)
+    {
+        id[8] = (byte)(0x80 | (id[8] & 0x3F));
+        Check(id, id[CheckedBytes..]);
+        return new Guid(id, bigEndian: true);
+    }
+
+    private static void Check(ReadOnlySpan<byte> id, Span<byte> check)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(id[..CheckedBytes], hash);
+        hash[..check.Length].CopyTo(check);
+    }
+}
