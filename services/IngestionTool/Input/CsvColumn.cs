@@ -42,11 +42,11 @@ internal static class CsvColumn
 
         return type switch
         {
-            CsvType.Integer => Raw(writer, Integer(text), "an integer"),
-            CsvType.Float => Raw(writer, Float(text), "a number"),
-            CsvType.Boolean => Raw(writer, Boolean(text), "a boolean: true, false, t, f, yes, no, 1 or 0"),
-            CsvType.Json => Raw(writer, IsJson(text) ? text.Replace('\n', ' ').Replace('\r', ' ') : null, "JSON"),
-            CsvType.Inferred when IsLiteral(text) => Raw(writer, text, ""),
+            CsvType.Integer => Raw(writer, Integer(text), text, "an integer"),
+            CsvType.Float => Raw(writer, Float(text), text, "a number"),
+            CsvType.Boolean => Raw(writer, Boolean(text), text, "a boolean: true, false, t, f, yes, no, 1 or 0"),
+            CsvType.Json => Raw(writer, IsJson(text) ? text.Replace('\n', ' ').Replace('\r', ' ') : null, text, "JSON"),
+            CsvType.Inferred when IsLiteral(text) => Raw(writer, text, text, ""),
             _ => Text(writer, text),
         };
     }
@@ -57,11 +57,12 @@ internal static class CsvColumn
         return null;
     }
 
-    private static string? Raw(Utf8JsonWriter writer, string? json, string wanted)
+    // What is wrong stays as it is, to be mended.
+    private static string? Raw(Utf8JsonWriter writer, string? json, string text, string wanted)
     {
         if (json is null)
         {
-            writer.WriteNullValue();
+            writer.WriteStringValue(text);
             return $"not {wanted}";
         }
 

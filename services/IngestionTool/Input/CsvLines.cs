@@ -109,9 +109,7 @@ internal sealed class CsvLines(Stream input, CsvFormat format, long line = 0) : 
 
         _document.ResetWrittenCount();
         writer.Reset();
-        var problem = _badQuote ? new LineProblem("invalid_csv", null, "a quote inside a field that is not in quotes; write it twice, in quotes")
-            : parser.Count != _names.Length ? new("invalid_csv", null, $"{parser.Count} fields where the header row has {_names.Length}")
-            : null;
+        var problem = parser.Count == _names.Length ? null : new LineProblem("invalid_csv", null, $"{parser.Count} fields where the header row has {_names.Length}");
         writer.WriteStartObject();
         for (var field = 0; field < Math.Min(_names.Length, parser.Count); field++)
         {
@@ -124,6 +122,8 @@ internal sealed class CsvLines(Stream input, CsvFormat format, long line = 0) : 
 
         writer.WriteEndObject();
         writer.Flush();
+        // Found when the fields are read, one by one.
+        problem = _badQuote ? new("invalid_csv", null, "a quote inside a field, or one that is not closed; a field with quotes is in quotes, and has each of them twice") : problem;
         if (_document.WrittenCount > NdjsonLines.MaxLine)
         {
             problem ??= new("too_large", null, $"{_document.WrittenCount} bytes as JSON; no document above {NdjsonLines.MaxLine} is sent: the API takes far smaller ones");

@@ -53,8 +53,12 @@ internal static class LoadCommand
         }
         catch (Exception e) when (e is ApiRefusedException or ApiUnreachableException or InputException or IOException or UnauthorizedAccessException)
         {
-            Report(options, journal, null);
-            await Console.Error.WriteLineAsync($"rule-ingest: {HowToGoOn(options, journal)}");
+            if (journal.State.Portions > 0)
+            {
+                Report(options, journal, null);
+                await Console.Error.WriteLineAsync($"rule-ingest: {HowToGoOn(options, journal)}");
+            }
+
             throw;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

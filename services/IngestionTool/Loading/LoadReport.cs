@@ -21,8 +21,8 @@ internal sealed record LoadReport(string File, LoadState State, string RejectedP
 
     private double LinesPerSecond => State.Lines / Math.Max(0.001, Totals.Duration.TotalSeconds);
 
-    /// <summary>The exit code of a load that came to its end.</summary>
-    public int ExitCode => Totals.Rejected > 0 || Outcomes is { DeadLetters: > 0 } ? IngestionTool.ExitCode.NotAll : IngestionTool.ExitCode.Done;
+    /// <summary>The exit code of a load that came to its end. What was dropped before a worker had it is neither completed nor a dead letter.</summary>
+    public int ExitCode => Totals.Rejected > 0 || Outcomes?.Completed < Totals.Accepted ? IngestionTool.ExitCode.NotAll : IngestionTool.ExitCode.Done;
 
     public void Print(TextWriter output)
     {
