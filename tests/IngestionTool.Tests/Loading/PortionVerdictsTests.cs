@@ -33,12 +33,22 @@ public sealed class PortionVerdictsTests
 
     [Fact]
     public void Where_the_api_takes_fewer_lines_it_says_so()
-        => Assert.Equal("at most 1", Read("""{"line":1,"status":"accepted","message_id":"m1"}""", """{"line":2,"status":"rejected","code":"too_many_lines","detail":"at most 1"}""", Summary).Ended);
+        => Assert.Equal("too_many_lines: at most 1", Read("""{"line":1,"status":"accepted","message_id":"m1"}""", """{"line":2,"status":"rejected","code":"too_many_lines","detail":"at most 1"}""", Summary).Ended);
+
+    [Theory]
+    [InlineData("too_large", true)]
+    [InlineData("too_slow", false)]
+    public void What_ends_a_batch_for_good_is_told_from_what_may_pass(string code, bool ends)
+    {
+        var verdicts = Read($$"""{"line":1,"status":"rejected","code":"{{code}}"}""", Summary);
+        Assert.False(verdicts.IsComplete);
+        Assert.Equal(ends, verdicts.Ended is not null);
+    }
 
     [Theory]
     [InlineData("[]")]
     [InlineData("{")]
-    [InlineData("""{"line":3,"status":"accepted","message_id":"m"}""")]
+    [InlineData("""{"line":4,"status":"accepted","message_id":"m"}""")]
     [InlineData("""{"line":0,"status":"accepted","message_id":"m"}""")]
     [InlineData("""{"line":1,"status":"accepted"}""")]
     [InlineData("""{"line":1,"status":"perhaps"}""")]
