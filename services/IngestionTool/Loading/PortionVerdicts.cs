@@ -94,7 +94,7 @@ internal sealed class PortionVerdicts(Portion portion)
                 Replayed += verdict.Replayed ? 1 : 0;
                 break;
             case "rejected":
-                Rejected.Add(new(line, new(verdict.Code ?? "rejected", verdict.Field, verdict.Detail), portion.DocumentOf(verdict.Line - 1)));
+                Rejected.Add(new(line, new(verdict.Code ?? "rejected", verdict.Field?.Length > 0 ? verdict.Field : null, verdict.Detail), portion.DocumentOf(verdict.Line - 1)));
                 break;
             case "unavailable":
                 Unavailable++;
