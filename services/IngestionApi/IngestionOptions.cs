@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.IngestionApi;
 
@@ -8,6 +7,12 @@ internal sealed class IngestionOptions
 {
     /// <summary>Name of the section.</summary>
     public const string Section = "Ingestion";
+
+    /// <summary>The longest address of a request in bytes; above it 414.</summary>
+    public const int MaxUrlBytes = 8 * 1024;
+
+    /// <summary>Bytes of an envelope that fits into a message beside its headers; a document that does not is refused with 413.</summary>
+    public const int MaxEnvelopeBytes = 495 * 1024;
 
     /// <summary>Largest document of <c>POST /ingest/message</c> in bytes, decompressed. Default 256 KiB; above it 413. At most 480 KiB: with its envelope it has to fit into a message.</summary>
     [Range(1024, 480 * 1024)]
@@ -79,18 +84,6 @@ internal sealed class IngestionOptions
     [Range(1, 1_000_000)]
     public int BatchRowCapacity { get; set; } = 10_000;
 
-    /// <summary>The folder of entity definitions. Empty: any document is taken, and the worker decides.</summary>
-    public string Entities { get; set; } = string.Empty;
-
     /// <summary>Origins of browsers that may call this service, such as <c>https://app.example.com</c>. Default none.</summary>
     public string[] CorsOrigins { get; set; } = [];
-
-    /// <summary>The longest address of a request in bytes; above it 414.</summary>
-    public const int MaxUrlBytes = 8 * 1024;
-
-    /// <summary>Bytes of a message that hold an envelope; what would not fit is refused with 413.</summary>
-    public const int MaxEnvelopeBytes = 496 * 1024 - 1024;
-
-    /// <summary>Most lines that a batch can have, whatever is configured.</summary>
-    public const int LongestBatch = IngestMessageId.MaxLine;
 }
