@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace RuleEngineNats.TestKit;
 
 /// <summary>A folder of a test that does not outlive the test run, however that ends.</summary>
-internal sealed class TemporaryFolder : IAsyncDisposable
+public sealed class TemporaryFolder : IAsyncDisposable
 {
     // Its standard input is a pipe of ours, which closes when we end. Whoever still writes there may need a moment to end as well.
     private const string Watcher = """exec >/dev/null 2>&1; cat; for try in {1..100}; do rm -rf -- "$1" && break; sleep 0.1; done""";
