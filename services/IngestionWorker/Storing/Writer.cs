@@ -10,6 +10,9 @@ namespace RuleEngineNats.IngestionWorker.Storing;
 /// <param name="name">Under which name it counts: each has its own row of the totals, so that none waits for another's commit.</param>
 internal sealed class Writer(NpgsqlDataSource database, string name) : IAsyncDisposable
 {
+    // The session of a worker that was killed notices it only when it answers; until then it would keep the documents it had from the next worker. Not every server can look.
+    private const string EndWithUs = "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '2s', false); EXCEPTION WHEN OTHERS THEN NULL; END $$";
+
     private readonly Dictionary<EntityTable, TableSql> _tables = new(ReferenceEqualityComparer.Instance);
     private EntityCatalog? _catalog;
     private int _stages;
@@ -27,8 +30,7 @@ internal sealed class Writer(NpgsqlDataSource database, string name) : IAsyncDis
         Connection ??= await database.OpenConnectionAsync(cancellationToken);
         if (catalog != _catalog)
         {
-            await using var drop = new NpgsqlCommand("DISCARD TEMP", Connection);
-            await drop.ExecuteNonQueryAsync(cancellationToken);
+            await ExecuteAsync($"DISCARD TEMP; {EndWithUs}", cancellationToken);
             _tables.Clear();
             _catalog = catalog;
         }
@@ -38,8 +40,7 @@ internal sealed class Writer(NpgsqlDataSource database, string name) : IAsyncDis
             if (!_tables.ContainsKey(table))
             {
                 var sql = TableSql.Of(table, string.Create(CultureInfo.InvariantCulture, $"ingest_stage_{++_stages}"));
-                await using var create = new NpgsqlCommand(sql.CreateStage, Connection);
-                await create.ExecuteNonQueryAsync(cancellationToken);
+                await ExecuteAsync(sql.CreateStage, cancellationToken);
                 _tables[table] = sql;
             }
         }
@@ -58,6 +59,12 @@ internal sealed class Writer(NpgsqlDataSource database, string name) : IAsyncDis
     }
 
     public ValueTask DisposeAsync() => CloseAsync();
+
+    private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, Connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
 }
 
 /// <summary>The writers of this process: one for each batch in work.</summary>
