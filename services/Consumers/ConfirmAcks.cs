@@ -21,7 +21,7 @@ internal sealed class ConfirmAcks
         (_reconnects, _time, _abort) = (reconnects, time, abort);
         _pending = new(async group =>
         {
-            var problem = await ConfirmAsync(group);
+            var problem = await ConfirmAsync([.. group.Select(pending => pending.Message)]);
             foreach (var pending in group)
             {
                 pending.Confirmed.SetResult(problem);
@@ -37,8 +37,9 @@ internal sealed class ConfirmAcks
         return pending.Confirmed.Task;
     }
 
+    /// <summary>Acknowledges messages together; null when the server has confirmed it, otherwise the reason why it may not have taken them.</summary>
     // The confirmation may be lost although the server took the acknowledgements; asking again is harmless.
-    private async Task<string?> ConfirmAsync(IReadOnlyList<Pending> group)
+    public async Task<string?> ConfirmAsync(IReadOnlyList<INatsJSMsg<byte[]>> group)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -47,12 +48,12 @@ internal sealed class ConfirmAcks
             {
                 var before = _reconnects();
                 using var limit = new CancellationTokenSource(Timeout, _time);
-                foreach (var pending in group.SkipLast(1))
+                for (var index = 0; index < group.Count - 1; index++)
                 {
-                    await pending.Message.AckAsync(cancellationToken: limit.Token);
+                    await group[index].AckAsync(cancellationToken: limit.Token);
                 }
 
-                await group[^1].Message.AckAsync(new AckOpts { DoubleAck = true }, limit.Token);
+                await group[^1].AckAsync(new AckOpts { DoubleAck = true }, limit.Token);
                 if (_reconnects() == before)
                 {
                     return null;

@@ -10,14 +10,14 @@ namespace RuleEngineNats.Consumers;
 /// Keeps this process's rows of <c>rule_nats_consumer_stats</c>, one for each stream: written when something changed, at most every 5 s, and every 30 s
 /// besides, so that <c>last_active_at</c> tells an idle worker from a dead one. At a stop, and when a stream is no longer taken from, the row says so.
 /// </summary>
-internal sealed partial class ConsumerStats(StreamPumps pumps, NpgsqlDataSource database, TimeProvider time, ILogger<ConsumerStats> logger) : BackgroundService
+internal sealed partial class ConsumerStats(ICountedPumps pumps, NpgsqlDataSource database, TimeProvider time, ILogger<ConsumerStats> logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(2);
 
-    private readonly Dictionary<StreamPump, Report> _reported = [];
+    private readonly Dictionary<ICountedPump, Report> _reported = [];
 
     /// <summary>Tells the processes of one consumer apart.</summary>
     private readonly string _name = string.Create(CultureInfo.InvariantCulture, $"{pumps.Consumer}@{Environment.MachineName}:{Environment.ProcessId}");
@@ -52,10 +52,10 @@ internal sealed partial class ConsumerStats(StreamPumps pumps, NpgsqlDataSource 
         }
     }
 
-    private bool IsDue(StreamPump pump)
+    private bool IsDue(ICountedPump pump)
         => !_reported.TryGetValue(pump, out var last) || time.GetElapsedTime(last.At) >= (last.Figures == pump.Count.Figures ? SignOfLife : Every);
 
-    private async Task TryWriteAsync(StreamPump pump, bool active, CancellationToken cancellationToken)
+    private async Task TryWriteAsync(ICountedPump pump, bool active, CancellationToken cancellationToken)
     {
         try
         {
@@ -82,7 +82,7 @@ internal sealed partial class ConsumerStats(StreamPumps pumps, NpgsqlDataSource 
     }
 
     // Without nats-server the row still says that the worker is there.
-    private static async Task<long> PendingAsync(StreamPump pump, long last, CancellationToken cancellationToken)
+    private static async Task<long> PendingAsync(ICountedPump pump, long last, CancellationToken cancellationToken)
     {
         try
         {

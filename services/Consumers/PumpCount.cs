@@ -22,13 +22,32 @@ internal sealed class PumpCount
         }
     }
 
-    public void Processed(TimeSpan time)
+    public void Processed(TimeSpan time, int messages = 1)
     {
-        Interlocked.Increment(ref _processed);
+        Interlocked.Add(ref _processed, messages);
         Interlocked.Add(ref _processingTicks, time.Ticks);
     }
 
-    public void Acknowledged() => Interlocked.Increment(ref _acknowledged);
+    public void Acknowledged(int messages = 1) => Interlocked.Add(ref _acknowledged, messages);
+}
+
+/// <summary>What one consumer takes from one stream, as its statistics see it.</summary>
+internal interface ICountedPump
+{
+    public string Stream { get; }
+
+    public PumpCount Count { get; }
+
+    /// <summary>How many messages the server has for this consumer that it gave to nobody yet.</summary>
+    public Task<long> ReadPendingAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>The pumps of one consumer: of events, one by one, or of documents in batches.</summary>
+internal interface ICountedPumps
+{
+    public string Consumer { get; }
+
+    public IReadOnlyList<ICountedPump> Pumps { get; }
 }
 
 internal readonly record struct PumpFigures(long Delivered, long Redelivered, long Acknowledged, long Processed, TimeSpan Processing);

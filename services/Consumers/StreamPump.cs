@@ -11,7 +11,7 @@ namespace RuleEngineNats.Consumers;
 /// in work. A message is acknowledged when the consumer returns, and the server confirms that it took the acknowledgement.
 /// </summary>
 internal sealed partial class StreamPump(
-    string config, string stream, Func<INatsConnection> connection, OpenConsumer open, PumpWork work, Drain drain, TimeProvider time, ILogger<StreamPump> logger) : IDisposable
+    string config, string stream, Func<INatsConnection> connection, OpenConsumer open, PumpWork work, Drain drain, TimeProvider time, ILogger<StreamPump> logger) : ICountedPump, IDisposable
 {
     private static readonly NatsJSFetchOpts Pull = new() { Expires = TimeSpan.FromSeconds(30), IdleHeartbeat = TimeSpan.FromSeconds(5) };
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
@@ -72,7 +72,6 @@ internal sealed partial class StreamPump(
         _lookedAfter = reconnects;
     }
 
-    /// <summary>How many messages the server has for this consumer that it gave to nobody yet.</summary>
     public async Task<long> ReadPendingAsync(CancellationToken cancellationToken)
         => (long)(await new NatsJSContext(connection()).GetConsumerAsync(stream, work.Definition.Name!, cancellationToken)).Info.NumPending;
 

@@ -11,7 +11,7 @@ namespace RuleEngineNats.Consumers;
 /// <param name="work">What the pumps do.</param>
 internal sealed partial class StreamPumps(
     Func<NatsConfig, StreamDefinition, bool> takesFrom, PumpWork work, ConfigWatcher configuration, NatsConnections connections, OpenConsumer open, Drain drain,
-    TimeProvider time, ILogger<StreamPump> logger) : BackgroundService
+    TimeProvider time, ILogger<StreamPump> logger) : BackgroundService, ICountedPumps
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
 
@@ -22,6 +22,8 @@ internal sealed partial class StreamPumps(
     public string Consumer => work.Definition.Name!;
 
     public IReadOnlyList<StreamPump> Pumps => _pumps;
+
+    IReadOnlyList<ICountedPump> ICountedPumps.Pumps => _pumps;
 
     /// <summary>Whether the pumps of the first snapshot are running.</summary>
     public bool Following { get; private set; }

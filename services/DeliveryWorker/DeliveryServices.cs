@@ -52,6 +52,7 @@ internal static class DeliveryServices
         AddHosted<DetachedAttempts>(services);
         services.AddHostedService<ConsumerStats>();
         services.AddSingleton(Hosting.Pumps);
+        services.AddSingleton<ICountedPumps>(static provider => provider.GetRequiredService<StreamPumps>());
         services.AddHostedService(static provider => provider.GetRequiredService<StreamPumps>());
         AddHosted<QueuePump>(services);
         services.AddReplays();

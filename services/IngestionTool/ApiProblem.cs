@@ -24,7 +24,7 @@ internal sealed record ApiProblem(int Status, string? Code, string Text)
         var body = new byte[MaxBytes];
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         var read = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, cancellationToken);
-        var (code, text) = Read(body.AsMemory(0, read));
+        var (code, text) = Read(body.AsMemory(0, read), response.Content.Headers.ContentType?.MediaType == "application/x-ndjson");
         return new((int)response.StatusCode, code, $"{(int)response.StatusCode} {text ?? Reason(response.StatusCode)}") { RetryAfter = After(response.Headers.RetryAfter, time) };
     }
 
@@ -33,12 +33,12 @@ internal sealed record ApiProblem(int Status, string? Code, string Text)
 
     private static string Reason(HttpStatusCode status) => status.ToString();
 
-    // {"code","detail","fix","errors":[{"code","field","message","fix"}]}, or what some proxy says.
-    private static (string? Code, string? Text) Read(ReadOnlyMemory<byte> body)
+    // {"code","detail","fix","errors":[{"code","field","message","fix"}]}, or verdicts of lines, of which the first says it, or what some proxy says.
+    private static (string? Code, string? Text) Read(ReadOnlyMemory<byte> body, bool isLines)
     {
         try
         {
-            using var json = JsonDocument.Parse(body);
+            using var json = JsonDocument.Parse(isLines ? body[..Math.Max(0, body.Span.IndexOf((byte)'\n'))] : body);
             var problem = json.RootElement;
             var code = Member(problem, "code");
             var errors = problem.TryGetProperty("errors", out var list) && list.ValueKind == JsonValueKind.Array

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RuleEngineNats.IngestionTool.Input;
 using RuleEngineNats.IngestionTool.Loading;
+using RuleEngineNats.IngestionTool.Queries;
 
 namespace RuleEngineNats.IngestionTool;
 
@@ -11,6 +12,8 @@ internal static class IngestCommand
     {
         var command = new RootCommand("Loads files into the ingestion API, and looks after what became of them.");
         command.Subcommands.Add(LoadCommand.Create());
+        command.Subcommands.Add(StatusCommand.Create());
+        command.Subcommands.Add(DeadLettersCommand.Create());
         return command;
     }
 

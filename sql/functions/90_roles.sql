@@ -2,6 +2,7 @@
 --   rule_publisher  applications: the publish functions and no table
 --   rule_relay      CdcRelay, the reconciler and PublishService's history writer
 --   rule_worker     DeliveryWorker
+--   rule_ingest     IngestionApi and IngestionWorker; the tables of the entities are granted by whoever owns them
 --   rule_admin      ConfigService and operators
 --   rule_stats      dashboards: counts and times, no payloads, no secrets
 SET search_path TO public, pg_temp;
@@ -10,7 +11,7 @@ DO $$
 DECLARE
     v_role text;
 BEGIN
-    FOREACH v_role IN ARRAY ARRAY['rule_publisher', 'rule_relay', 'rule_worker', 'rule_admin', 'rule_stats'] LOOP
+    FOREACH v_role IN ARRAY ARRAY['rule_publisher', 'rule_relay', 'rule_worker', 'rule_ingest', 'rule_admin', 'rule_stats'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = v_role) THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', v_role);
@@ -32,13 +33,15 @@ BEGIN
           FROM pg_class c
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND pg_has_role(c.relowner, 'USAGE')
            AND (c.relname LIKE 'rule\_webhook%' OR c.relname LIKE 'rule\_nats\_%' OR c.relname LIKE 'rule\_cdc\_%' OR c.relname = 'schema_migrations'
-                OR c.relname IN ('webhook_status_summary', 'webhook_recent_failures', 'webhook_performance_stats',
+                OR c.relname IN ('message_status', 'ingest_batches', 'ingest_totals',
+                                 'webhook_status_summary', 'webhook_recent_failures', 'webhook_performance_stats',
                                  'nats_publish_summary', 'nats_recent_failures', 'nats_performance_stats', 'webhook_delivery_health', 'cdc_status'))
         UNION ALL
         SELECT 'FUNCTION', p.oid::regprocedure::text
           FROM pg_proc p
          WHERE p.pronamespace = 'public'::regnamespace AND pg_has_role(p.proowner, 'USAGE')
-           AND (p.proname LIKE 'rule\_webhook%' OR p.proname LIKE 'rule\_nats\_%' OR p.proname LIKE 'rule\_cdc\_%' OR p.proname = 'rule_config_changed')
+           AND (p.proname LIKE 'rule\_webhook%' OR p.proname LIKE 'rule\_nats\_%' OR p.proname LIKE 'rule\_cdc\_%' OR p.proname LIKE 'rule\_ingest\_%'
+                OR p.proname = 'rule_config_changed')
     LOOP
         EXECUTE format('REVOKE ALL ON %s %s FROM PUBLIC', v_object.kind, v_object.name);
     END LOOP;
@@ -113,7 +116,12 @@ BEGIN
             ('rule_admin', 'SELECT, INSERT, UPDATE, DELETE ON rule_cdc_tables'),
             ('rule_admin', 'EXECUTE ON FUNCTION rule_cdc_configure, rule_cdc_table_add, rule_cdc_table_remove, rule_cdc_pause, rule_cdc_resume, rule_cdc_recover, rule_cdc_drop, rule_cdc_snapshot'),
             ('rule_stats rule_admin', 'SELECT ON cdc_status, rule_cdc_snapshots'),
-            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_cdc_get')
+            ('rule_stats rule_admin', 'EXECUTE ON FUNCTION rule_cdc_get'),
+            ('rule_ingest', 'SELECT, INSERT, UPDATE ON message_status, ingest_batches, ingest_totals'),
+            ('rule_ingest', 'EXECUTE ON FUNCTION rule_nats_publish_subject, rule_ingest_maintain, rule_nats_consumer_update_stats, rule_nats_service_report,
+                rule_webhook_settings_of, rule_webhook_retry_delays, rule_webhook_retry_delay'),
+            ('rule_ingest', 'SELECT ON rule_nats_config, rule_nats_streams, rule_webhooks'),
+            ('rule_stats rule_admin', 'SELECT ON message_status, ingest_batches, ingest_totals')
           ) AS g(roles, what), unnest(string_to_array(g.roles, ' ')) AS r(role)
          WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = r.role)
     LOOP

@@ -5,7 +5,7 @@ namespace RuleEngineNats.Sql.Tests;
 /// <summary>docs/sql-roles.md: what each role may do with each object, as the database itself answers (so what comes from PUBLIC or a membership counts).</summary>
 internal static class RoleMatrix
 {
-    public static readonly string[] Roles = ["rule_publisher", "rule_relay", "rule_worker", "rule_admin", "rule_stats", "PUBLIC"];
+    public static readonly string[] Roles = ["rule_publisher", "rule_relay", "rule_worker", "rule_ingest", "rule_admin", "rule_stats", "PUBLIC"];
 
     public static async Task<List<string>> ReadAsync(SqlDatabase database)
     {
@@ -24,6 +24,7 @@ internal static class RoleMatrix
             "| `rule_publisher` | applications: the functions that publish, and no table |",
             "| `rule_relay` | CdcRelay, the reconciler and PublishService's history writer |",
             "| `rule_worker` | DeliveryWorker |",
+            "| `rule_ingest` | IngestionApi and IngestionWorker; the tables of the entities are granted by whoever owns them |",
             "| `rule_admin` | ConfigService and operators |",
             "| `rule_stats` | dashboards: counts and times, no payloads and no secrets |",
             "",

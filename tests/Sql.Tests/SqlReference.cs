@@ -99,7 +99,7 @@ internal static class SqlReference
                       WHERE coalesce(a.mode, 'i') IN ('i', 'b', 'v') ORDER BY a.n),
                pg_get_function_result(f.oid), coalesce(obj_description(f.oid, 'pg_proc'), ''), f.callers
           FROM (SELECT p.*, (SELECT coalesce(string_agg('`' || r.role || '`', ', ' ORDER BY r.n), '')
-                               FROM unnest(ARRAY['rule_publisher', 'rule_relay', 'rule_worker', 'rule_admin', 'rule_stats']) WITH ORDINALITY r(role, n)
+                               FROM unnest(ARRAY['rule_publisher', 'rule_relay', 'rule_worker', 'rule_ingest', 'rule_admin', 'rule_stats']) WITH ORDINALITY r(role, n)
                               WHERE has_function_privilege(r.role, p.oid, 'EXECUTE')) AS callers
                   FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace) f
          ORDER BY array_position(ARRAY['Functions', 'Functions of the services', 'Functions of other functions'], CASE

@@ -36,12 +36,12 @@ public static class TpchOrders
             quantities += quantity;
             prices += price;
             lines.Append(CultureInfo.InvariantCulture, $$"""
-                {{(number == 1 ? "" : ",")}}{"line_number":{{number}},"part_key":{{1 + random.Next(200_000)}},"supplier_key":{{1 + random.Next(10_000)}},"quantity":{{quantity}},"extended_price":{{Money(price)}},"discount":0.0{{random.Next(10)}},"tax":0.0{{random.Next(9)}},"return_flag":"{{"RAN"[random.Next(3)]}}","line_status":"{{"OF"[random.Next(2)]}}","ship_date":"{{Day(day.AddDays(30))}}","commit_date":"{{Day(day.AddDays(60))}}","receipt_date":"{{Day(day.AddDays(45))}}","ship_instruct":"{{Instructions[random.Next(4)]}}","ship_mode":"{{Modes[random.Next(7)]}}","comment":"egular courts above the {{number}}"}
+                {{(number == 1 ? "" : ",")}}{"line_number":{{number}},"part_key":"{{1 + random.Next(200_000)}}","supplier_key":"{{1 + random.Next(10_000)}}","quantity":{{quantity}},"extended_price":{{Money(price)}},"discount":0.0{{random.Next(10)}},"tax":0.0{{random.Next(9)}},"return_flag":"{{"RAN"[random.Next(3)]}}","line_status":"{{"OF"[random.Next(2)]}}","ship_date":"{{Day(day.AddDays(30))}}","commit_date":"{{Day(day.AddDays(60))}}","receipt_date":"{{Day(day.AddDays(45))}}","ship_instruct":"{{Instructions[random.Next(4)]}}","ship_mode":"{{Modes[random.Next(7)]}}","comment":"egular courts above the {{number}}"}
                 """);
         }
 
         text.Append(CultureInfo.InvariantCulture, $$"""
-            {"order_key":{{key}},"customer_key":{{1 + random.Next(150_000)}},"order_status":"{{"OFP"[random.Next(3)]}}","total_price":{{(broken ? "\"free\"" : Money(prices))}},"order_date":"{{Day(day)}}","order_priority":"{{Priorities[random.Next(5)]}}","clerk":"Clerk#{{random.Next(1000):D9}}","ship_priority":0,"comment":"nstructions sleep furiously among {{key}}","line_items":[{{lines}}]}
+            {"order_key":"{{key}}","customer_key":"{{1 + random.Next(150_000)}}","order_status":"{{"OFP"[random.Next(3)]}}","total_price":{{(broken ? "\"free\"" : Money(prices))}},"order_date":"{{Day(day)}}","order_priority":"{{Priorities[random.Next(5)]}}","clerk":"Clerk#{{random.Next(1000):D9}}","ship_priority":0,"comment":"nstructions sleep furiously among {{key}}","line_items":[{{lines}}]}
             """);
         return broken ? default : new(1, key, prices, items, quantities, prices);
     }

@@ -39,7 +39,7 @@ internal sealed class PublishDocument(
         {
             Config = _config,
             BodySha256 = SHA256.HashData(envelope.Body.Span),
-            Time = envelope.ReceivedAt,
+            IsCloudEvent = false,
         };
         return new(message, buffer);
     }

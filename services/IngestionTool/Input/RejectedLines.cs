@@ -50,6 +50,11 @@ internal sealed class RejectedLines(NdjsonLines lines) : ILines
 
     private static void WriteDocument(Utf8JsonWriter writer, ReadOnlySpan<byte> document)
     {
+        if (document.IsEmpty)
+        {
+            return;
+        }
+
         if (IsJson(document))
         {
             writer.WritePropertyName("document"u8);
@@ -79,7 +84,7 @@ internal sealed class RejectedLines(NdjsonLines lines) : ILines
                 }
             }
 
-            return !document.IsEmpty;
+            return true;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

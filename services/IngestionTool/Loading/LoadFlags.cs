@@ -62,9 +62,9 @@ internal sealed class LoadFlags
             Timeout = Duration(_timeout, result, problems),
             Json = result.GetValue(_json),
         };
-        if (options.Source is { } source && (source.Length > 255 || source.AsSpan().ContainsAnyExceptInRange(' ', '~')))
+        if (options.Source is { } source && (source.Length > 255 || source.AsSpan().ContainsAnyExceptInRange('!', '~')))
         {
-            problems.Add($"{_source.Name}: at most 255 characters of visible ASCII");
+            problems.Add($"{_source.Name}: at most 255 characters of visible ASCII, no blanks");
         }
 
         return options;

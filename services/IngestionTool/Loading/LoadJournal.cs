@@ -136,7 +136,7 @@ internal sealed class LoadJournal : IDisposable
 
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), LoadStateJson.Default.LoadState)!;
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), LoadStateJson.Default.LoadState) ?? throw new JsonException();
         }
         catch (JsonException)
         {

@@ -94,7 +94,7 @@ internal sealed class PortionSender(ApiClient api, LoadOptions options, string c
 
         return verdicts switch
         {
-            { Ended: { } ended } => throw new ApiRefusedException($"{PortionVerdicts.TooManyLines}: {ended}; --batch sends fewer in a request"),
+            { Ended: { } ended } => throw new ApiRefusedException($"{ended}; --batch sends fewer lines in a request"),
             { Unavailable: > 0 and var lines } => (null, $"{lines} lines could not be stored now", response.Headers.RetryAfter?.Delta),
             { IsComplete: false } => (null, "the answer ends before its end", null),
             _ => (verdicts, null, null),

@@ -16,10 +16,11 @@ internal sealed record RejectedLine(long Line, LineProblem Problem, ReadOnlyMemo
 /// </summary>
 internal sealed class PortionVerdicts(Portion portion)
 {
-    /// <summary>The API takes fewer lines than the portion has.</summary>
-    public const string TooManyLines = "too_many_lines";
+    private const string TooManyLines = "too_many_lines";
+    private const string TooSlow = "too_slow";
 
     private readonly HashSet<int> _judged = [];
+    private string? _last;
 
     public string? BatchId { get; private set; }
 
@@ -33,7 +34,7 @@ internal sealed class PortionVerdicts(Portion portion)
     /// <summary>Lines to be sent again.</summary>
     public int Unavailable { get; private set; }
 
-    /// <summary>Why the API judged no further, where it did not.</summary>
+    /// <summary>Why the API judged no further and will not, where that is so: its limits are lower than the portion is.</summary>
     public string? Ended { get; private set; }
 
     /// <summary>Whether the answer is whole: an answer that was cut has no summary.</summary>
@@ -58,6 +59,7 @@ internal sealed class PortionVerdicts(Portion portion)
         if (verdict.BatchId is not null)
         {
             BatchId = verdict.BatchId;
+            Ended ??= _judged.Count < portion.Count ? _last : null;
         }
         else
         {
@@ -71,9 +73,11 @@ internal sealed class PortionVerdicts(Portion portion)
 
     private void Take(Verdict verdict)
     {
-        if (verdict.Code == TooManyLines)
+        // A verdict that the rest has together is the last one; it may be about a line that never came.
+        _last = verdict.Status == "rejected" && verdict.Code != TooSlow ? $"{verdict.Code}: {verdict.Detail}" : null;
+        Ended ??= verdict.Code == TooManyLines ? _last : null;
+        if (verdict.Line == portion.Count + 1)
         {
-            Ended = verdict.Detail ?? TooManyLines;
             return;
         }
 
@@ -90,7 +94,7 @@ internal sealed class PortionVerdicts(Portion portion)
                 Replayed += verdict.Replayed ? 1 : 0;
                 break;
             case "rejected":
-                Rejected.Add(new(line, new(verdict.Code ?? "rejected", verdict.Field, verdict.Detail), portion.DocumentOf(verdict.Line - 1)));
+                Rejected.Add(new(line, new(verdict.Code ?? "rejected", verdict.Field?.Length > 0 ? verdict.Field : null, verdict.Detail), portion.DocumentOf(verdict.Line - 1)));
                 break;
             case "unavailable":
                 Unavailable++;
