@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using RuleEngineNats.TestKit;
 using Xunit;
@@ -59,6 +60,25 @@ public sealed class FaultTests : IAsyncLifetime
         await Wait.UntilAsync(() => tool.Log.Contains("no whole answer within 1 s", StringComparison.Ordinal), "the load says that it waits");
         _api.Api.Resume();
         await EachLineOnceAsync(await tool.EndedAsync());
+    }
+
+    [Fact]
+    public async Task An_interrupted_load_waits_two_seconds_for_an_api_that_hangs_and_goes_on_later()
+    {
+        _api = await RunningApi.StartAsync();
+        await using (var tool = Start("--batch", "25"))
+        {
+            await DoneAsync(tool, Lines / 4);
+            _api.Api.Pause();
+            var clock = Stopwatch.StartNew();
+            Assert.Equal(130, await tool.TerminateAsync());
+            // Its requests may take a minute.
+            Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+        }
+
+        _api.Api.Resume();
+        await using var again = Start("--batch", "25");
+        await EachLineOnceAsync(await again.EndedAsync());
     }
 
     [Fact]
