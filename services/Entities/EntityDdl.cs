@@ -27,10 +27,7 @@ public static class EntityDdl
         yield return CreateTable(table);
         foreach (var index in table.Indexes)
         {
-            // Two rows without a value are the same row as well, or a document that comes again would be added again.
-            var isUnicity = index.Unique && index.Columns.SequenceEqual(table.Unicity);
-            var nulls = isUnicity && table.Columns.Any(column => column.Nullable && table.Unicity.Contains(column.Name)) ? " NULLS NOT DISTINCT" : "";
-            yield return $"CREATE {(index.Unique ? "UNIQUE " : "")}INDEX IF NOT EXISTS {Quote(index.Name)} ON {Quote(table.Name)} USING {index.Method} ({Quoted(index.Columns)}){nulls}";
+            yield return CreateIndex(table, index);
         }
 
         if (table.Doc is not null)
@@ -42,6 +39,15 @@ public static class EntityDdl
         {
             yield return $"COMMENT ON COLUMN {Quote(table.Name)}.{Quote(column.Name)} IS {Literal(column.Doc!)}";
         }
+    }
+
+    /// <summary>The statement of one of a table's indexes, for a table that exists without it.</summary>
+    public static string CreateIndex(EntityTable table, EntityIndex index)
+    {
+        // Two rows without a value are the same row as well, or a document that comes again would be added again.
+        var isUnicity = index.Unique && index.Columns.SequenceEqual(table.Unicity);
+        var nulls = isUnicity && table.Columns.Any(column => column.Nullable && table.Unicity.Contains(column.Name)) ? " NULLS NOT DISTINCT" : "";
+        return $"CREATE {(index.Unique ? "UNIQUE " : "")}INDEX IF NOT EXISTS {Quote(index.Name)} ON {Quote(table.Name)} USING {index.Method} ({Quoted(index.Columns)}){nulls}";
     }
 
     /// <summary>An identifier in double quotes.</summary>
