@@ -70,6 +70,23 @@ public static class IngestMessageId
         return Check(bytes) == (BinaryPrimitives.ReadUInt32BigEndian(bytes[^4..]) & CheckMask) && (bytes[6] >> 4) is 7 or 8 && (bytes[8] >> 6) == 2;
     }
 
+    /// <summary>When a document's own id was issued; null for the id of a key, of a batch's line or of anything else.</summary>
+    public static DateTimeOffset? TimeOf(Guid id)
+    {
+        Span<byte> bytes = stackalloc byte[Size];
+        id.TryWriteBytes(bytes, bigEndian: true, out _);
+        var milliseconds = BinaryPrimitives.ReadInt64BigEndian(bytes) >>> 16;
+        return bytes[6] >> 4 == 7 && milliseconds <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds() ? DateTimeOffset.FromUnixTimeMilliseconds(milliseconds) : null;
+    }
+
+    /// <summary>The line of an id that <see cref="ForLine"/> has made.</summary>
+    public static int LineOf(Guid id)
+    {
+        Span<byte> bytes = stackalloc byte[Size];
+        id.TryWriteBytes(bytes, bigEndian: true, out _);
+        return ((bytes[6] & 0x0F) << 16) | (bytes[7] << 8) | bytes[9];
+    }
+
     private static Guid Seal(Span<byte> id)
     {
         id[8] = (byte)(0x80 | (id[8] & 0x3F));

@@ -2,13 +2,21 @@ using RuleEngineNats.Contracts;
 using RuleEngineNats.Entities;
 using RuleEngineNats.IngestionApi;
 using RuleEngineNats.IngestionApi.Batches;
+using RuleEngineNats.IngestionApi.DeadLetters;
+using RuleEngineNats.IngestionApi.Health;
 using RuleEngineNats.IngestionApi.Limits;
 using RuleEngineNats.IngestionApi.Messages;
+using RuleEngineNats.IngestionApi.Status;
 using RuleEngineNats.Messaging;
 using RuleEngineNats.Problems;
 using RuleEngineNats.ServiceDefaults;
 
 var builder = WebApplication.CreateBuilder(args);
+if (args.Contains("--check"))
+{
+    return CheckEntities.Run(builder.Configuration, Console.Out);
+}
+
 builder.AddServiceDefaults();
 // Accepting needs no database: one that is away must not make this service unready.
 builder.AddNpgsqlDataSource(ConnectionNames.Rules, settings => settings.DisableHealthChecks = true);
@@ -20,7 +28,12 @@ builder.AddFrontDoor();
 var app = builder.Build();
 app.UseFrontDoor();
 app.UseProblems();
+app.UseApi();
 app.MapServiceDefaults();
 app.MapMessages();
 app.MapBatches();
+app.MapStatus();
+app.MapDeadLetters();
+app.MapHealth();
 await app.RunAsync();
+return 0;

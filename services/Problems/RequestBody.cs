@@ -23,7 +23,10 @@ internal sealed class RequestBody<T>(T value)
     public bool Has(string field) => _given.Contains(field);
 
     /// <summary>The answer if the body cannot be accepted; to be asked for after all checks.</summary>
-    public IResult? Refusal() => (_unreadable ?? Problems.ToProblem())?.ToResult();
+    public IResult? Refusal() => ToProblem()?.ToResult();
+
+    /// <summary>The same, to be added to.</summary>
+    public Problem? ToProblem() => _unreadable ?? Problems.ToProblem();
 
     /// <summary>Reads a body. A name that the type has not is a problem.</summary>
     /// <param name="request">The request.</param>

@@ -7,7 +7,11 @@ namespace RuleEngineNats.Problems;
 /// <summary>What the problems of a service refer to. Registered as a singleton.</summary>
 /// <param name="OpenApi">The address of its OpenAPI document.</param>
 /// <param name="BodyLimit">The setting that bounds its bodies.</param>
-internal sealed record ProblemTexts(string OpenApi, string BodyLimit);
+internal sealed record ProblemTexts(string OpenApi, string BodyLimit)
+{
+    /// <summary>Adds what this service has in each of its problems.</summary>
+    public Func<Problem, Problem> Complete { get; init; } = static problem => problem;
+}
 
 /// <summary>Problems of requests that reach no slice, and how a problem is written.</summary>
 internal static class RequestProblems
@@ -16,7 +20,7 @@ internal static class RequestProblems
     public static void UseProblems(this WebApplication app)
     {
         app.UseExceptionHandler(static _ => { });
-        app.UseStatusCodePages(context => Of(context.HttpContext).WriteAsync(context.HttpContext));
+        app.UseStatusCodePages(context => Texts(context.HttpContext).Complete(Of(context.HttpContext)).WriteAsync(context.HttpContext));
     }
 
     /// <summary>Of a request that Kestrel could not read to its end.</summary>

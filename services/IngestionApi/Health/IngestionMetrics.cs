@@ -47,7 +47,7 @@ internal static class IngestionMetrics
     {
         Interlocked.Increment(ref refusal.IsUnavailable ? ref _unavailable : ref _rejected);
         Received.Add(1);
-        Failed.Add(1, new KeyValuePair<string, object?>("code", refusal.Code));
+        Failed.Add(1, new KeyValuePair<string, object?>("ingestion.code", refusal.Code));
     }
 
     /// <summary>Reports how many documents wait for a worker.</summary>

@@ -19,8 +19,8 @@ internal sealed record ClientTerms(string Client, string? Key, string? Entity, s
     public const string PathParameter = "entity";
 
     private const string PathField = "path";
-    private const string ApiKeyHeader = "X-Api-Key";
-    private const string SourceHeader = "X-Source";
+    public const string ApiKeyHeader = "X-Api-Key";
+    public const string SourceHeader = "X-Source";
     private const int LongestHeader = 255;
 
     // As most requests are.

@@ -14,6 +14,9 @@ internal sealed class LookAtStream(NatsConnections connections, IOptions<IngestS
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
+    /// <summary>Whether a publish would find a connection.</summary>
+    public bool IsConnected => connections.Get(options.Value.Config).IsHealthy;
+
     /// <summary>Looks at <see cref="StreamNames.Messages"/>; null where nats-server does not answer.</summary>
     public Task<StreamLook?> LookAsync(CancellationToken cancellationToken) => AskAsync(static async (context, limit) =>
     {
