@@ -40,8 +40,19 @@ var config = AddService<Projects.ConfigService>("config-service")
 var publish = AddService<Projects.PublishService>("publish-service").WaitFor(config);
 AddService<Projects.CdcRelay>("cdc-relay").WaitFor(config);
 AddService<Projects.DeliveryWorker>("delivery-worker").WaitFor(config);
+var ingest = AddService<Projects.IngestionApi>("ingestion-api")
+    .WaitFor(config)
+    .WithExternalHttpEndpoints();
+var worker = AddService<Projects.IngestionWorker>("ingestion-worker").WaitFor(config);
+if (builder.ExecutionContext.IsRunMode)
+{
+    // What documents are stored as: a folder of definitions. Where it is deployed the folder comes with the deployment.
+    var entities = Path.GetFullPath(builder.Configuration["Entities"]!, builder.AppHostDirectory);
+    ingest.WithEnvironment("Ingestion__Entities__Folder", entities);
+    worker.WithEnvironment("Ingestion__Entities__Folder", entities);
+}
 
-builder.AddEndpointsFile(rules, nats, publish, config, withDashboard: !lean);
+builder.AddEndpointsFile(rules, nats, publish, config, ingest, withDashboard: !lean);
 builder.Build().Run();
 
 // Replicas:<name> of a service stand behind one address; 1 by default.

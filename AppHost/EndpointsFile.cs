@@ -18,6 +18,7 @@ internal static class EndpointsFile
         IResourceBuilder<NatsServerResource> nats,
         IResourceBuilder<ProjectResource> publish,
         IResourceBuilder<ProjectResource> config,
+        IResourceBuilder<ProjectResource> ingest,
         bool withDashboard)
     {
         if (builder.Configuration["EndpointsFile"] is not { Length: > 0 } path)
@@ -36,6 +37,7 @@ internal static class EndpointsFile
                 ["nats"] = await nats.Resource.ConnectionStringExpression.GetValueAsync(cancellationToken),
                 ["publish"] = publish.GetEndpoint("grpc").Url,
                 ["config"] = config.GetEndpoint("http").Url,
+                ["ingest"] = ingest.GetEndpoint("http").Url,
                 ["dashboard"] = dashboard,
             }));
     }

@@ -3,6 +3,7 @@ using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Streams;
 using RuleEngineNats.ConfigService.Webhooks;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService;
 
@@ -23,6 +24,7 @@ internal static class Api
         });
         builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ConfigJson.Default));
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        builder.Services.AddSingleton(new ProblemTexts("/openapi/v1.json", "ConfigService:MaxRequestBodyBytes"));
         builder.Services.AddExceptionHandler<ExceptionProblems>();
         builder.Services.AddOpenApi("v1", openApi =>
         {

@@ -3,13 +3,13 @@ using System.Text.Json.Serialization;
 using RuleEngineNats.ConfigService.Connections;
 using RuleEngineNats.ConfigService.DeadLetters;
 using RuleEngineNats.ConfigService.Pool;
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Replays;
 using RuleEngineNats.ConfigService.Secrets;
 using RuleEngineNats.ConfigService.Statistics;
 using RuleEngineNats.ConfigService.Streams;
 using RuleEngineNats.ConfigService.Webhooks;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService;
 

@@ -3,7 +3,6 @@ using RuleEngineNats.ConfigService.Administration;
 using RuleEngineNats.ConfigService.Connections;
 using RuleEngineNats.ConfigService.DeadLetters;
 using RuleEngineNats.ConfigService.Pool;
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Replays;
 using RuleEngineNats.ConfigService.Secrets;
 using RuleEngineNats.ConfigService.Statistics;
@@ -11,6 +10,7 @@ using RuleEngineNats.ConfigService.Streams;
 using RuleEngineNats.ConfigService.Webhooks;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 using RuleEngineNats.ServiceDefaults;
 
 var builder = WebApplication.CreateBuilder(args);

@@ -28,7 +28,8 @@ public static class EntityDdl
         foreach (var index in table.Indexes)
         {
             // Two rows without a value are the same row as well, or a document that comes again would be added again.
-            var nulls = index.Unique && index.Columns.Any(column => table.Columns.First(one => one.Name == column).Nullable) ? " NULLS NOT DISTINCT" : "";
+            var isUnicity = index.Unique && index.Columns.SequenceEqual(table.Unicity);
+            var nulls = isUnicity && table.Columns.Any(column => column.Nullable && table.Unicity.Contains(column.Name)) ? " NULLS NOT DISTINCT" : "";
             yield return $"CREATE {(index.Unique ? "UNIQUE " : "")}INDEX IF NOT EXISTS {Quote(index.Name)} ON {Quote(table.Name)} USING {index.Method} ({Quoted(index.Columns)}){nulls}";
         }
 

@@ -10,6 +10,8 @@ namespace RuleEngineNats.Entities;
 /// </summary>
 public sealed partial class EntityFolder : BackgroundService
 {
+    private const int MostLogged = 100;
+
     private readonly string? _folder;
     private readonly TimeSpan _interval;
     private readonly TimeProvider _time;
@@ -92,7 +94,7 @@ public sealed partial class EntityFolder : BackgroundService
         _problems = problems;
         if (catalog is null)
         {
-            foreach (var problem in problems)
+            foreach (var problem in problems.Take(MostLogged))
             {
                 LogProblem(problem);
             }

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.Entities.Reading;
@@ -9,7 +8,7 @@ namespace RuleEngineNats.Entities;
 /// <summary>Reads documents into rows. One may be used by any number of threads at once.</summary>
 public sealed class EntityReader(EntityCatalog catalog)
 {
-    private const int LongestReason = 2000;
+    private const int MostReasons = 20;
 
     /// <summary>The catalog it reads with.</summary>
     public EntityCatalog Catalog => catalog;
@@ -62,13 +61,13 @@ public sealed class EntityReader(EntityCatalog catalog)
         var state = Interlocked.Exchange(ref plan.Spare, null) ?? new ReadState(plan);
         var reading = new DocumentReader(plan, state).Read(document);
         state.Clear();
-        plan.Spare = state;
+        Volatile.Write(ref plan.Spare, state);
         return reading;
     }
 
     private EntityReading ReadAny(Token document)
     {
-        var reasons = new StringBuilder("Could not parse as any known entity type");
+        var reasons = new List<string>();
         foreach (var root in catalog.Roots)
         {
             var plan = root.Plan!;
@@ -77,18 +76,19 @@ public sealed class EntityReader(EntityCatalog catalog)
             var mismatch = reader.Mismatch(document);
             var reading = mismatch is null ? reader.Read(document) : null;
             state.Clear();
-            plan.Spare = state;
+            Volatile.Write(ref plan.Spare, state);
             if (reading is not null)
             {
                 return reading;
             }
 
-            if (reasons.Length < LongestReason)
+            if (reasons.Count < MostReasons)
             {
-                reasons.Append(reasons.Length < 45 ? ": " : "; ").Append(root.Name).Append(": ").Append(mismatch);
+                reasons.Add($"{root.Name}: {mismatch}");
             }
         }
 
-        return Refuse(new(ViolationCodes.NoEntity, "$", reasons.ToString(), null, Roots()));
+        var why = reasons.Count == 0 ? "there is none" : string.Join("; ", reasons);
+        return Refuse(new(ViolationCodes.NoEntity, "$", $"Could not parse as any known entity type: {why}", null, Roots()));
     }
 }

@@ -9,6 +9,12 @@ if (args is ["--bare", var port, var nats])
     return;
 }
 
+if (args is ["--bare-ingest", var ingestPort, var ingestNats])
+{
+    await BareIngest.RunAsync(int.Parse(ingestPort, CultureInfo.InvariantCulture), ingestNats);
+    return;
+}
+
 if (args is ["--receiver", var receiverPort])
 {
     await BareReceiver.RunAsync(int.Parse(receiverPort, CultureInfo.InvariantCulture));
@@ -26,7 +32,7 @@ var inProcess = pipeline.Rows().Where(IsAsked).ToArray();
 await MeasureAsync(inProcess);
 
 // The others need servers.
-if (filter.Length == 0 || inProcess.Length == 0 && !IsOf("delivery") && !IsOf("cdc"))
+if (filter.Length == 0 || inProcess.Length == 0 && !IsOf("delivery") && !IsOf("cdc") && !IsOf("ingest"))
 {
     await using var publish = await PublishBenchmarks.StartAsync();
     await using var outbox = await OutboxBenchmarks.StartAsync();
@@ -43,6 +49,12 @@ if (filter.Length == 0 || IsOf("cdc"))
 {
     await using var changes = await ChangeBenchmarks.StartAsync();
     await MeasureAsync(changes.Rows().Where(IsAsked));
+}
+
+if (filter.Length == 0 || IsOf("ingest"))
+{
+    await using var ingest = await IngestBenchmarks.StartAsync();
+    await MeasureAsync(ingest.Rows().Where(IsAsked));
 }
 
 table.Print();

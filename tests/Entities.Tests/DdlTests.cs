@@ -62,7 +62,7 @@ public sealed class DdlTests
     [Fact]
     public async Task Rows_without_a_value_in_their_unicity_are_the_same_row()
     {
-        var catalog = Loads("""
+        var catalog = Catalogs.Of("""
             entity:
               name: Note
               doc: Say "it's" a \ backslash
@@ -77,13 +77,6 @@ public sealed class DdlTests
         Assert.Equal(0, await ExecuteAsync(database, Insert));
         await using var comment = database.CreateCommand("""SELECT obj_description('"user"'::regclass)""");
         Assert.Equal("""Say "it's" a \ backslash""", await comment.ExecuteScalarAsync());
-    }
-
-    private static EntityCatalog Loads(string yaml)
-    {
-        var (catalog, problems) = EntityLoader.LoadText("test.yaml", yaml);
-        Assert.Empty(problems);
-        return catalog!;
     }
 
     private static async Task<NpgsqlDataSource> OpenAsync()

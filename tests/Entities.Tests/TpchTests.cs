@@ -29,10 +29,10 @@ public sealed class TpchTests
         Assert.Empty(reading.Violations);
         Assert.Equal("Order", reading.Entity!.Name);
         Assert.Equal(["orders", "order_line_items"], reading.Rows.Select(rows => rows.Table.Name));
-        Assert.Equal(["O12345", "C1001", "F", "1234.56", "2025-01-15", "1-URGENT", null, "0", "Special \"handling\""], Texts(reading.Rows[0][0]));
+        Assert.Equal(["O12345", "C1001", "F", "1234.56", "2025-01-15", "1-URGENT", null, "0", "Special \"handling\""], Catalogs.Texts(reading.Rows[0][0]));
         Assert.Equal(2, reading.Rows[1].Count);
-        Assert.Equal(["O12345", "1", "P5001", "S501", "10", "450.00", "0.05", "0.08", "N", "O", "2025-01-20", "2025-01-18", null, null, null, null], Texts(reading.Rows[1][0]));
-        Assert.Equal(["O12345", "2", "P5002", null, "5", "784.56", null, null, null, null, null, null, null, null, null, null], Texts(reading.Rows[1][1]));
+        Assert.Equal(["O12345", "1", "P5001", "S501", "10", "450.00", "0.05", "0.08", "N", "O", "2025-01-20", "2025-01-18", null, null, null, null], Catalogs.Texts(reading.Rows[1][0]));
+        Assert.Equal(["O12345", "2", "P5002", null, "5", "784.56", null, null, null, null, null, null, null, null, null, null], Catalogs.Texts(reading.Rows[1][1]));
     }
 
     internal const string Order = """
@@ -48,26 +48,5 @@ public sealed class TpchTests
         var (catalog, problems) = EntityLoader.Load(folder);
         Assert.Empty(problems);
         return catalog!;
-    }
-
-    internal static IReadOnlyList<string?> Texts(ReadOnlySpan<EntityValue> row)
-    {
-        var texts = new string?[row.Length];
-        for (var index = 0; index < row.Length; index++)
-        {
-            texts[index] = row[index].Kind switch
-            {
-                EntityValueKind.Null => null,
-                EntityValueKind.Text or EntityValueKind.Jsonb => row[index].Text,
-                EntityValueKind.Bigint => FormattableString.Invariant($"{row[index].Bigint}"),
-                EntityValueKind.Real => FormattableString.Invariant($"{row[index].Real:R}"),
-                EntityValueKind.Numeric => FormattableString.Invariant($"{row[index].Numeric}"),
-                EntityValueKind.Boolean => row[index].Boolean ? "true" : "false",
-                EntityValueKind.Date => row[index].Date.ToString("O"),
-                _ => row[index].Timestamp.ToString("O"),
-            };
-        }
-
-        return texts;
     }
 }

@@ -1,10 +1,10 @@
-using Google.Protobuf.WellKnownTypes;
-using RuleEngineNats.ConfigService.DeadLetters;
-using RuleEngineNats.ConfigService.Problems;
-using RuleEngineNats.Contracts.Administration;
 using DeadLetter = RuleEngineNats.Contracts.Administration.DeadLetter;
 using DeadLetterAttempt = RuleEngineNats.Contracts.Administration.DeadLetterAttempt;
+using Google.Protobuf.WellKnownTypes;
 using Replay = RuleEngineNats.Contracts.Administration.Replay;
+using RuleEngineNats.ConfigService.DeadLetters;
+using RuleEngineNats.Contracts.Administration;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Administration;
 

@@ -5,6 +5,7 @@ using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Npgsql;
 using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Problems;
 using Status = RuleEngineNats.Contracts.Rpc.Status;
 
 namespace RuleEngineNats.ConfigService.Administration;

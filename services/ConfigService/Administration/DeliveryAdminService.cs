@@ -1,9 +1,9 @@
+using Answer = RuleEngineNats.Contracts.Administration.Replay;
 using Grpc.Core;
 using Npgsql;
 using RuleEngineNats.ConfigService.DeadLetters;
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Contracts.Administration;
-using Answer = RuleEngineNats.Contracts.Administration.Replay;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Administration;
 

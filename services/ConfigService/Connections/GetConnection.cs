@@ -10,7 +10,7 @@ internal static class GetConnection
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         return await ReadAsync(connection, name, effective, cancellationToken) is { } found
             ? Results.Ok(found)
-            : Problem.NoConnection(name).ToResult();
+            : NoSuch.Connection(name).ToResult();
     }
 
     public static async Task<Connection?> ReadAsync(

@@ -11,6 +11,6 @@ internal static class GetConnectionHealth
         command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = name });
         return await command.ExecuteScalarAsync(cancellationToken) is string health
             ? Results.Text(health, Api.Json)
-            : Problem.NoConnection(name).ToResult();
+            : NoSuch.Connection(name).ToResult();
     }
 }

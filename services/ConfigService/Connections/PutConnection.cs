@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using Npgsql;
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Streams;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Connections;
 

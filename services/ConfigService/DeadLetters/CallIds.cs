@@ -1,5 +1,5 @@
 using System.Globalization;
-using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.DeadLetters;
 

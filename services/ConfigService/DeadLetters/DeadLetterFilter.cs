@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Npgsql;
 using NpgsqlTypes;
-using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.DeadLetters;
 

@@ -3,6 +3,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.DeadLetters;
 
@@ -35,7 +36,7 @@ internal static class ListDeadLetters
 
         return await FindAsync(rules, webhook, cancellationToken) is { } id
             ? Results.Ok(await RunAsync(rules, id, filter, past, most, cancellationToken))
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 
     public static async Task<DeadLetterPage> RunAsync(

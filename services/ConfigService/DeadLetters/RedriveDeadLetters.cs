@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.DeadLetters;
 
@@ -33,7 +34,7 @@ internal static class RedriveDeadLetters
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         return await FindWebhook.IdAsync(connection, webhook, cancellationToken) is { } id
             ? Results.Ok(new DeadLetterCount(await run(rules, id, body.Value, cancellationToken)))
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 
     public static async Task<bool> RunAsync(NpgsqlDataSource rules, long callId, CancellationToken cancellationToken)

@@ -1,14 +1,12 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Diagnostics;
 using Npgsql;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Problems;
 
 /// <summary>Turns what no slice handles into a problem: database errors, requests that Kestrel refuses, bugs.</summary>
 internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logger) : IExceptionHandler
 {
-    private const int RetryAfterSeconds = 2;
-
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         if (httpContext.RequestAborted.IsCancellationRequested)
@@ -16,11 +14,11 @@ internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logge
             return true;
         }
 
-        await Of(exception).WriteAsync(httpContext);
+        await Of(exception, httpContext).WriteAsync(httpContext);
         return true;
     }
 
-    private Problem Of(Exception exception)
+    private Problem Of(Exception exception, HttpContext context)
     {
         switch (exception)
         {
@@ -37,7 +35,7 @@ internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logge
                 // The driver's own text names the host and the user.
                 return SqlProblems.Unavailable("no connection");
             case BadHttpRequestException request:
-                return RequestProblems.From(request);
+                return RequestProblems.From(request, context);
             default:
                 LogUnexpected(exception);
                 return SqlProblems.Unexpected();
@@ -49,7 +47,4 @@ internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logge
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Request failed")]
     private partial void LogUnexpected(Exception exception);
-
-    internal static void AddRetryAfter(HttpResponse response)
-        => response.Headers.RetryAfter = RetryAfterSeconds.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,6 @@
 using Npgsql;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Problems;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Npgsql;
-using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Replays;
 

@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Replays;
 
@@ -31,7 +32,7 @@ internal static class ListReplays
             await using var connection = await rules.OpenConnectionAsync(cancellationToken);
             if ((id = await FindWebhook.IdAsync(connection, webhook, cancellationToken)) is null)
             {
-                return Problem.NoWebhook(webhook).ToResult();
+                return NoSuch.Webhook(webhook).ToResult();
             }
         }
 

@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Replays;
 
@@ -48,7 +49,7 @@ internal static class StartReplay
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
         {
-            return Problem.NoWebhook(webhook).ToResult();
+            return NoSuch.Webhook(webhook).ToResult();
         }
 
         var replay = await RunAsync(rules, id, body.Value, cancellationToken);

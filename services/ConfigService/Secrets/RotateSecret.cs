@@ -2,6 +2,7 @@ using Npgsql;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Webhooks;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Secrets;
 
@@ -39,7 +40,7 @@ internal static class RotateSecret
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
         {
-            return Problem.NoWebhook(webhook).ToResult();
+            return NoSuch.Webhook(webhook).ToResult();
         }
 
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);

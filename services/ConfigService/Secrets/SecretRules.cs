@@ -1,7 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Secrets;
 

@@ -1,6 +1,7 @@
 using Npgsql;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Webhooks;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Secrets;
 
@@ -34,7 +35,7 @@ internal static class SetSecret
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
         {
-            return Problem.NoWebhook(webhook).ToResult();
+            return NoSuch.Webhook(webhook).ToResult();
         }
 
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Statistics;
 
@@ -63,7 +64,7 @@ internal static class GetPublishStatistics
         command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = range });
         return await command.ExecuteScalarAsync(cancellationToken) is string json
             ? Results.Ok(JsonSerializer.Deserialize(json, StatisticsJson.Default.PublishStatistics))
-            : Problem.NoWebhook(webhookId!).ToResult();
+            : NoSuch.Webhook(webhookId!).ToResult();
     }
 }
 

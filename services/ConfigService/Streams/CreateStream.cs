@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Streams;
 
@@ -68,7 +69,7 @@ internal static class CreateStream
         var connection = body.Value.Connection ?? ConnectionNames.DefaultConfig;
         if (await DefineAsync(rules, connection, body.Value, cancellationToken) is not var (created, notices))
         {
-            return Problem.NoConnection(connection).ToResult();
+            return NoSuch.Connection(connection).ToResult();
         }
 
         await owner.ProvisionNowAsync(cancellationToken);

@@ -1,6 +1,6 @@
 using Npgsql;
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Streams;
 

@@ -1,4 +1,4 @@
-using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Streams;
 

@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
@@ -13,7 +14,7 @@ internal static class ConfigureDelivery
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         return await FindWebhook.IdAsync(connection, webhook, cancellationToken) is { } id
             ? await RunAsync(new NpgsqlCommand("SELECT rule_webhook_settings($1)::text", connection), id, cancellationToken)
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 
     public static async Task<IResult> PatchAsync(string webhook, HttpRequest request, NpgsqlDataSource rules, CancellationToken cancellationToken)
@@ -27,7 +28,7 @@ internal static class ConfigureDelivery
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
         {
-            return Problem.NoWebhook(webhook).ToResult();
+            return NoSuch.Webhook(webhook).ToResult();
         }
 
         var command = new NpgsqlCommand("SELECT rule_webhook_configure($1, $2)::text", connection);

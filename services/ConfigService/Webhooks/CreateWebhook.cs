@@ -2,9 +2,9 @@ using System.Text.Json.Serialization;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using NpgsqlTypes;
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.ConfigService.Secrets;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 

@@ -10,7 +10,7 @@ internal static class DeleteWebhook
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         return await FindWebhook.IdAsync(connection, webhook, cancellationToken) is { } id && await DeleteAsync(connection, id, cancellationToken)
             ? Results.NoContent()
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 
     private static async Task<bool> DeleteAsync(NpgsqlConnection connection, int id, CancellationToken cancellationToken)

@@ -10,7 +10,7 @@ internal static class DisableNats
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
         {
-            return Problem.NoWebhook(webhook).ToResult();
+            return NoSuch.Webhook(webhook).ToResult();
         }
 
         await using var command = new NpgsqlCommand("SELECT rule_webhook_disable_nats($1)", connection);
@@ -18,6 +18,6 @@ internal static class DisableNats
         await command.ExecuteNonQueryAsync(cancellationToken);
         return await GetWebhook.ReadAsync(connection, id, cancellationToken) is { } disabled
             ? Results.Ok(disabled)
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 }

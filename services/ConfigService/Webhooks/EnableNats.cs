@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Contracts;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
@@ -38,13 +39,13 @@ internal static class EnableNats
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
         {
-            return Problem.NoWebhook(webhook).ToResult();
+            return NoSuch.Webhook(webhook).ToResult();
         }
 
         var warnings = await EnableAsync(connection, id, body.Value, cancellationToken);
         return await GetWebhook.ReadAsync(connection, id, cancellationToken) is { } enabled
             ? Results.Ok(new Answer(enabled, warnings))
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 
     private static async Task<IReadOnlyList<string>> EnableAsync(NpgsqlConnection connection, int id, Request wanted, CancellationToken cancellationToken)

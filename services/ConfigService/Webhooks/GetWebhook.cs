@@ -10,7 +10,7 @@ internal static class GetWebhook
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         return await FindWebhook.IdAsync(connection, webhook, cancellationToken) is { } id && await ReadAsync(connection, id, cancellationToken) is { } found
             ? Results.Ok(found)
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 
     public static async Task<Webhook?> ReadAsync(NpgsqlConnection connection, int id, CancellationToken cancellationToken)

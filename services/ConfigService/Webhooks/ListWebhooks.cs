@@ -1,6 +1,6 @@
 using Npgsql;
 using NpgsqlTypes;
-using RuleEngineNats.ConfigService.Problems;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 

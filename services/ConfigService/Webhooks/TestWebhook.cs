@@ -2,6 +2,7 @@ using Microsoft.Extensions.Options;
 using Npgsql;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
@@ -18,7 +19,7 @@ internal static class TestWebhook
         await using var connection = await rules.OpenConnectionAsync(cancellationToken);
         if (await FindWebhook.IdAsync(connection, webhook, cancellationToken) is not { } id)
         {
-            return Problem.NoWebhook(webhook).ToResult();
+            return NoSuch.Webhook(webhook).ToResult();
         }
 
         // SQL stores what this service would have refused, and the policy may have changed since.

@@ -3,6 +3,7 @@ using Npgsql;
 using NpgsqlTypes;
 using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 
@@ -35,7 +36,7 @@ internal static class UpdateWebhook
         return await FindWebhook.IdAsync(connection, webhook, cancellationToken) is { } id
             && await UpdateAsync(connection, id, body, cancellationToken) is { } updated
             ? Results.Ok(updated)
-            : Problem.NoWebhook(webhook).ToResult();
+            : NoSuch.Webhook(webhook).ToResult();
     }
 
     // rule_webhook_update can change six of the columns and cannot empty one.

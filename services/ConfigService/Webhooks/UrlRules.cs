@@ -1,5 +1,5 @@
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 

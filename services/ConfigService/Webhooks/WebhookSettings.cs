@@ -1,6 +1,6 @@
-using RuleEngineNats.ConfigService.Problems;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.Messaging;
+using RuleEngineNats.Problems;
 
 namespace RuleEngineNats.ConfigService.Webhooks;
 

@@ -39,7 +39,9 @@ internal sealed class CompileCatalog(List<EntityDraft> drafts, Problems problems
     {
         if (drafts.Count > EntityLimits.Entities)
         {
+            problems.Incomplete = true;
             problems.Add(drafts[EntityLimits.Entities].Node, $"more than {EntityLimits.Entities} entities", "split the folder");
+            drafts.RemoveRange(EntityLimits.Entities, drafts.Count - EntityLimits.Entities);
         }
 
         var merge = new MergeDrafts(drafts, problems);
@@ -50,6 +52,12 @@ internal sealed class CompileCatalog(List<EntityDraft> drafts, Problems problems
             var model = new EntityModel(merged);
             foreach (var (field, overridden) in merge.Fields(merged))
             {
+                if (model.Fields.Count == EntityLimits.Columns)
+                {
+                    problems.Add(field.Node, $"more than {EntityLimits.Columns} fields", "split the entity");
+                    break;
+                }
+
                 model.Fields.Add(new(field, model.Fields.Count) { Overridden = overridden });
             }
 
@@ -84,7 +92,7 @@ internal sealed class CompileCatalog(List<EntityDraft> drafts, Problems problems
     private void CheckExtras(EntityModel model)
     {
         var draft = model.Draft;
-        if (draft.Fields.Count == 0 && !draft.Abstract)
+        if (draft.Fields.Count == 0 && !draft.Abstract && draft.Node is YamlMapping node && node["fields"] is null or YamlScalar { IsNull: true } or YamlSequence { Items.Count: 0 })
         {
             problems.Add(draft.Name.Node, $"'{model.Name}' has no fields", "add fields:");
         }

@@ -62,19 +62,30 @@ internal sealed class CompileForeignKeys(IReadOnlyList<TableModel> tables, Probl
             problems.Add(entity.Node, $"'{parts[0]}' is the table of {target.Entity.Name}, not of {entity}", $"write {target.Entity.Name}, or leave it out");
         }
 
-        if (Check(key, field, target, parts[1]))
+        if (field is not null && table.ForeignKeys.Exists(other => other.Column == field.Column))
+        {
+            problems.Add(key.Column.Node, $"a second foreign key of '{key.Column}'", "remove one of the two");
+        }
+        else if (Check(key, field, target, parts[1], isSelf: target == table))
         {
             table.ForeignKeys.Add(new(Identifiers.Relation(table.Name.Text, [field!.Column], "fkey"), field.Column, parts[0], parts[1]));
             table.References.Add(target);
         }
     }
 
-    private bool Check(ForeignKeyDraft key, FieldModel? field, TableModel target, string column)
+    private bool Check(ForeignKeyDraft key, FieldModel? field, TableModel target, string column, bool isSelf)
     {
         var referred = target.Columns.Find(one => one.Name == column);
         if (referred is null)
         {
             problems.Add(key.References.Node, $"unknown column '{column}' of {target.Name}", Nearest.Fix(column, target.Columns.Select(one => one.Name)));
+            return false;
+        }
+
+        // Other unique indexes are made after the table, and then it is too late.
+        if (isSelf && !(target.PrimaryKey is [var own] && own == column))
+        {
+            problems.Add(key.References.Node, $"a table refers to itself by its primary key only, which is not '{column}'", "refer to the primary key, or leave the foreign key out");
             return false;
         }
 
@@ -126,5 +137,6 @@ internal sealed class CompileForeignKeys(IReadOnlyList<TableModel> tables, Probl
         }
     }
 
-    private static IEnumerable<TableModel> Above(EntityModel entity) => entity.DerivesFrom.SelectMany(parent => parent.Table is null ? Above(parent) : [parent.Table]);
+    // Where derivation itself goes in a circle, that is reported already.
+    private static IEnumerable<TableModel> Above(EntityModel entity) => entity.Frame is null ? [] : entity.DerivesFrom.SelectMany(parent => parent.Table is null ? Above(parent) : [parent.Table]);
 }

@@ -57,7 +57,7 @@ internal sealed class CompileFrames(Dictionary<string, EntityModel> entities, Pr
 
         foreach (var parent in draft.Parents)
         {
-            if (Find(parent.Entity) is { } entity && entity != model.RepeatedFor)
+            if (Find(parent.Entity) is { } entity)
             {
                 model.Parents.Add((parent.Alias?.Text ?? entity.Name, entity));
             }

@@ -132,7 +132,7 @@ internal sealed class CompileSources(CompileFields fields, Problems problems)
         if (condition is null && inputs is [{ Entity: < 0, Path.Length: 1 } only] && only.Depth == entity.Frame!.Depth)
         {
             field.Plan!.Slot = entity.Frame.Slot(Encoding.UTF8.GetString(only.Path[0]));
-            field.Plan.Display = only.Display;
+            field.Plan.Display = only.Display!;
             return;
         }
 
@@ -145,7 +145,7 @@ internal sealed class CompileSources(CompileFields fields, Problems problems)
         var name = input.Source.Text;
         if (frame.Chain.FirstOrDefault(one => one.Owner.Draft.Repeat?.Item?.Text == name) is { } item)
         {
-            return Object(frame, item, Join(input.Field?.Text, path));
+            return Object(item, Join(input.Field?.Text, path));
         }
 
         if (FindEntity(entity, name) is { } source)
@@ -157,7 +157,7 @@ internal sealed class CompileSources(CompileFields fields, Problems problems)
             }
 
             return input.Field is { } word ? Field(entity, field, source, word, path, sameType)
-                : path is not null ? Object(frame, source.Frame!, path) : NoField(input.Source);
+                : path is not null ? Object(source.Frame!, path) : NoField(input.Source);
         }
 
         if (input.Field is null && entity.Field(name) is not null)
@@ -198,8 +198,7 @@ internal sealed class CompileSources(CompileFields fields, Problems problems)
             .Concat(entity.Fields.Select(field => field.Name));
     }
 
-    private static InputPlan Object(FrameModel own, FrameModel frame, string? path)
-        => new(-1, 0, frame.Depth, Split(path), own == frame ? path ?? "" : "");
+    private static InputPlan Object(FrameModel frame, string? path) => new(-1, 0, frame.Depth, Split(path), path ?? "");
 
     private InputPlan? Field(EntityModel entity, FieldModel target, EntityModel source, Word word, string? path, bool sameType)
     {
@@ -230,7 +229,8 @@ internal sealed class CompileSources(CompileFields fields, Problems problems)
             return null;
         }
 
-        return new(source.Index, field.Ordinal, 0, Split(names.Length > 1 ? names[1] : null), "");
+        var display = names.Length > 1 ? $"{field.Plan!.Display}.{names[1]}" : null;
+        return new(source.Index, field.Ordinal, source.Frame!.Depth, Split(names.Length > 1 ? names[1] : null), display);
     }
 
     private static string? Join(string? one, string? other) => one is null ? other : other is null ? one : $"{one}.{other}";

@@ -18,7 +18,7 @@ internal sealed class CompileTables(Problems problems)
         }
 
         Identifiers.CheckTable(name, problems);
-        Claim(name, name.Text, "table");
+        var free = Claim(name, name.Text, "a table");
         var table = new TableModel { Entity = entity, Name = name };
         entity.Table = table;
         AddKey(table, persistence);
@@ -37,16 +37,24 @@ internal sealed class CompileTables(Problems problems)
 
         AddUnicity(table, persistence);
         AddIndexes(table, persistence);
-        Claim(name, Identifiers.Relation(name.Text, [], "pkey"), "primary key");
+        if (free)
+        {
+            Claim(name, Identifiers.Relation(name.Text, [], "pkey"), "a primary key");
+        }
+
         LimitKey(table, table.PrimaryKey, "btree");
     }
 
-    private void Claim(Word at, string relation, string what)
+    // Tables and indexes share one space of names.
+    private bool Claim(Word at, string relation, string what)
     {
-        if (!_relations.TryAdd(relation, what))
+        if (_relations.TryAdd(relation, what))
         {
-            problems.Add(at.Node, $"the name '{relation}' of this {what} is taken by a {_relations[relation]} already", "choose another name");
+            return true;
         }
+
+        problems.Add(at.Node, $"'{relation}' is the name of {_relations[relation]} already, so {what} cannot have it", "choose another name");
+        return false;
     }
 
     private static string SqlType(FieldPlan field) => field.Type switch
@@ -116,6 +124,10 @@ internal sealed class CompileTables(Problems problems)
         else
         {
             AddKeyField(table, field, key.Name.Node);
+            if (key.Type is { } type && field.Type is { } own && FieldTypes.Find(type.Text) != own)
+            {
+                problems.Add(type.Node, $"the key is {type}, but the field is {FieldTypes.Name(own)}", "leave the type of the key out");
+            }
         }
     }
 
@@ -159,7 +171,8 @@ internal sealed class CompileTables(Problems problems)
         }
 
         table.Unicity.AddRange(Columns(table, persistence.Unicity, "a unicity field"));
-        if (!table.Unicity.ToHashSet(StringComparer.Ordinal).SetEquals(table.PrimaryKey))
+        var isJson = table.Stored.Exists(field => table.Unicity.Contains(field.Column) && FieldTypes.IsJson(field.Plan!.Type));
+        if (!isJson && !table.Unicity.ToHashSet(StringComparer.Ordinal).SetEquals(table.PrimaryKey))
         {
             AddIndex(table, persistence.Unicity[0], Identifiers.Relation(table.Name.Text, table.Unicity, "key"), table.Unicity, true, null);
         }
@@ -239,9 +252,9 @@ internal sealed class CompileTables(Problems problems)
             return;
         }
 
-        if (kind == "hash" && (unique || columns.Count > 1))
+        if ((kind != "btree" && unique) || (kind == "hash" && columns.Count > 1))
         {
-            problems.Add(method!.Node, "a hash index has one column and is not unique", "use btree");
+            problems.Add(method!.Node, $"a {kind} index {(unique ? "cannot be unique" : "has one column")}", "use btree");
         }
 
         foreach (var field in table.Stored.Where(field => columns.Contains(field.Column)))
@@ -253,7 +266,7 @@ internal sealed class CompileTables(Problems problems)
             }
         }
 
-        Claim(at, name, "index");
+        Claim(at, name, "an index");
         table.Indexes.Add(new(name, [.. columns], unique, kind));
         LimitKey(table, columns, kind);
     }

@@ -70,7 +70,7 @@ internal static class Identifiers
     /// <summary>The name of a constraint or an index; PostgreSQL would cut a long one and then find it taken.</summary>
     public static string Relation(string table, IEnumerable<string> columns, string suffix)
     {
-        var name = $"{table}_{string.Join('_', columns)}_{suffix}";
+        var name = string.Join('_', [table, .. columns, suffix]);
         if (name.Length <= EntityLimits.NameBytes)
         {
             return name;

@@ -13,7 +13,7 @@ internal sealed class EntityModel(EntityDraft draft)
 
     public List<FieldModel> Fields { get; } = [];
 
-    /// <summary>By what fields call them; of a repeated entity without the one whose list it is repeated for.</summary>
+    /// <summary>By what fields call them.</summary>
     public List<(string Alias, EntityModel Entity)> Parents { get; } = [];
 
     public EntityModel? RepeatedFor { get; set; }

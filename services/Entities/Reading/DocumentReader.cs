@@ -254,7 +254,7 @@ internal readonly struct DocumentReader(RootPlan plan, ReadState state)
         }
         else
         {
-            code = ReadComputed(field, out value, out token, ref path);
+            code = ReadComputed(field, ref frame, ref path, out value, out token);
         }
 
         if (code is not null)
@@ -294,7 +294,8 @@ internal readonly struct DocumentReader(RootPlan plan, ReadState state)
         return default;
     }
 
-    private string? ReadComputed(FieldPlan field, out EntityValue value, out Token token, ref string path)
+    // The path, and the frame it begins in, become those of the JSON that was read.
+    private string? ReadComputed(FieldPlan field, ref FramePlan frame, ref string path, out EntityValue value, out Token token)
     {
         var source = field.Source!;
         (value, token) = (source.Constant, default);
@@ -311,7 +312,15 @@ internal readonly struct DocumentReader(RootPlan plan, ReadState state)
 
         foreach (var input in chosen)
         {
-            path = input.Display.Length == 0 ? path : input.Display;
+            if (input.Display is not null)
+            {
+                path = input.Display;
+                while (frame.Depth > input.Depth)
+                {
+                    frame = frame.Parent!;
+                }
+            }
+
             var code = ReadInput(input, field.Type, out value, out token);
             if (code is not null || !value.IsNull)
             {

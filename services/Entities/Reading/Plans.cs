@@ -139,7 +139,7 @@ internal sealed class SourcePlan
 /// <summary>A field that was read already, or JSON: of a frame's object, or of such a field.</summary>
 /// <param name="Entity">The entity whose field it is; negative for the object of a frame.</param>
 /// <param name="Field">The field.</param>
-/// <param name="Depth">The frame whose object it is.</param>
+/// <param name="Depth">The frame whose object it is, or is in.</param>
 /// <param name="Path">Names that lead on from there; empty for the value itself.</param>
-/// <param name="Display">The path for messages, from the frame's object on.</param>
-internal sealed record InputPlan(int Entity, int Field, int Depth, byte[][] Path, string Display);
+/// <param name="Display">The path for messages, from the frame's object on; null where a value is copied, which is the field's own then.</param>
+internal sealed record InputPlan(int Entity, int Field, int Depth, byte[][] Path, string? Display);

@@ -55,7 +55,7 @@ internal sealed class ReadState
     public void Add(EntityPlan entity)
     {
         _rowCount++;
-        if (entity.RowFields.Length > 0)
+        if (entity.Table is not null)
         {
             Rows[entity.Index].Add(Values[entity.Index], entity.RowFields);
         }
@@ -69,7 +69,12 @@ internal sealed class ReadState
             return;
         }
 
-        _violations.Add(new(code, field, message, limit, fix));
+        // Each item of a list may read what is around the list; it is wrong once.
+        var violation = new Violation(code, field, message, limit, fix);
+        if (!_violations.Contains(violation))
+        {
+            _violations.Add(violation);
+        }
     }
 
     /// <summary>The path of a field from the document on, such as <c>line_items[2].quantity</c>.</summary>

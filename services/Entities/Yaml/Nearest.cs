@@ -8,7 +8,7 @@ internal static class Nearest
     {
         var names = known.Distinct(StringComparer.Ordinal).ToList();
         var nearest = names.Select(name => (Name: name, Distance: Distance(given, name))).OrderBy(pair => pair.Distance).FirstOrDefault();
-        if (nearest.Name is not null && nearest.Distance <= Math.Max(1, given.Length / 3))
+        if (nearest.Name is not null && nearest.Distance <= Math.Max(1, given.Length / 3) && nearest.Distance < given.Length)
         {
             return $"did you mean '{nearest.Name}'?";
         }

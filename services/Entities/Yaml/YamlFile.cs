@@ -31,7 +31,8 @@ internal sealed class YamlFile
         catch (YamlException exception)
         {
             problems.Incomplete = true;
-            problems.Add(file, (int)exception.Start.Line, (int)exception.Start.Column, "", $"no valid YAML: {Reason(exception)}", "correct the syntax; what follows in this file was not looked at");
+            var reason = exception is TooDeepException ? Reason(exception) : $"no valid YAML: {Reason(exception)}";
+            problems.Add(file, (int)exception.Start.Line, (int)exception.Start.Column, "", reason, "correct that; what follows in this file was not looked at");
         }
 
         return documents;
@@ -39,14 +40,14 @@ internal sealed class YamlFile
 
     private void ReadDocuments(List<YamlNode> documents)
     {
-        while (_parser.MoveNext())
+        while (Next())
         {
             if (_parser.Current is not DocumentStart)
             {
                 continue;
             }
 
-            _parser.MoveNext();
+            Next();
             _broken = false;
             var document = ReadNode("", 0);
             _problems.Incomplete |= _broken;
@@ -74,10 +75,10 @@ internal sealed class YamlFile
                 return new YamlScalar(_file, line, column, path, scalar.Value, scalar.Style == ScalarStyle.Plain);
             case SequenceStart sequence:
                 Plainly(sequence, path);
-                return ReadSequence(new YamlSequence(_file, line, column, path, []), depth + 1);
+                return ReadSequence(new YamlSequence(_file, line, column, path, []), Deeper(start, depth));
             case MappingStart mapping:
                 Plainly(mapping, path);
-                return ReadMapping(new YamlMapping(_file, line, column, path, []), depth + 1);
+                return ReadMapping(new YamlMapping(_file, line, column, path, []), Deeper(start, depth));
             default:
                 Refuse(start, path, "aliases are not allowed", WriteOut);
                 return new YamlScalar(_file, line, column, path, "", true);
@@ -86,17 +87,9 @@ internal sealed class YamlFile
 
     private YamlSequence ReadSequence(YamlSequence sequence, int depth)
     {
-        var tooDeep = TooDeep(sequence, depth);
-        while (_parser.MoveNext() && _parser.Current is not SequenceEnd)
+        while (Next() && _parser.Current is not SequenceEnd)
         {
-            if (tooDeep)
-            {
-                SkipNode();
-            }
-            else
-            {
-                sequence.Items.Add(ReadNode($"{sequence.Path}[{sequence.Items.Count}]", depth));
-            }
+            sequence.Items.Add(ReadNode($"{sequence.Path}[{sequence.Items.Count}]", depth));
         }
 
         return sequence;
@@ -104,27 +97,22 @@ internal sealed class YamlFile
 
     private YamlMapping ReadMapping(YamlMapping mapping, int depth)
     {
-        var tooDeep = TooDeep(mapping, depth);
         var names = new HashSet<string>(StringComparer.Ordinal);
-        while (_parser.MoveNext() && _parser.Current is not MappingEnd)
+        while (Next() && _parser.Current is not MappingEnd)
         {
-            if (tooDeep || _parser.Current is not Scalar name)
+            if (_parser.Current is not Scalar name)
             {
-                if (!tooDeep)
-                {
-                    Refuse(_parser.Current!, mapping.Path, "a key is no text", "write a name before the colon");
-                    SkipNode();
-                    _parser.MoveNext();
-                }
-
-                SkipNode();
+                Refuse(_parser.Current!, mapping.Path, "a key is no text", "write a name before the colon");
+                ReadNode(mapping.Path, depth);
+                Next();
+                ReadNode(mapping.Path, depth);
                 continue;
             }
 
             Plainly(name, mapping.Path);
             var path = mapping.Path.Length == 0 ? name.Value : $"{mapping.Path}.{name.Value}";
             var key = new YamlScalar(_file, (int)name.Start.Line, (int)name.Start.Column, path, name.Value, name.Style == ScalarStyle.Plain);
-            _parser.MoveNext();
+            Next();
             var value = ReadNode(path, depth);
             if (names.Add(name.Value))
             {
@@ -138,6 +126,24 @@ internal sealed class YamlFile
 
         return mapping;
     }
+
+    // Damaged text makes the scanner throw more than its own exceptions.
+    private bool Next()
+    {
+        try
+        {
+            return _parser.MoveNext();
+        }
+        catch (Exception exception) when (exception is not YamlException)
+        {
+            var at = _parser.Current?.End ?? Mark.Empty;
+            throw new YamlException(at, at, "damaged text after this place", exception);
+        }
+    }
+
+    // The scanner's time grows with the square of the depth, so nothing is read on.
+    private static int Deeper(ParsingEvent at, int depth)
+        => depth < EntityLimits.YamlDepth ? depth + 1 : throw new TooDeepException(at.Start, $"nested deeper than {EntityLimits.YamlDepth}");
 
     private static bool IsText(string text)
     {
@@ -154,28 +160,6 @@ internal sealed class YamlFile
         }
 
         return true;
-    }
-
-    private bool TooDeep(YamlNode node, int depth)
-    {
-        if (depth <= EntityLimits.YamlDepth)
-        {
-            return false;
-        }
-
-        _broken = true;
-        _problems.Add(node, $"nested deeper than {EntityLimits.YamlDepth}", "write it flatter");
-        return true;
-    }
-
-    private void SkipNode()
-    {
-        var depth = 0;
-        do
-        {
-            depth += _parser.Current!.NestingIncrease;
-        }
-        while (depth > 0 && _parser.MoveNext());
     }
 
     private void Plainly(NodeEvent node, string path)
@@ -205,4 +189,6 @@ internal sealed class YamlFile
         var reason = message.LastIndexOf("): ", StringComparison.Ordinal);
         return (reason < 0 ? message : message[(reason + 3)..]).TrimEnd('.');
     }
+
+    private sealed class TooDeepException(Mark at, string message) : YamlException(at, at, message);
 }

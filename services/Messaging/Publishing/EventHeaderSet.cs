@@ -22,17 +22,21 @@ internal sealed class EventHeaderSet
     public static EventHeaderSet Create(EventMessage message, TimeProvider time)
     {
         var sha256 = Hash(message);
-        var headers = new NatsHeaders(message.Headers.Count + 14)
+        var headers = new NatsHeaders(message.Headers.Count + (message.IsCloudEvent ? 14 : 4))
         {
             [EventHeaders.MessageId] = message.MessageId,
             [EventHeaders.ExpectedStream] = message.ExpectedStream,
             [EventHeaders.BodySha256] = sha256,
-            [EventHeaders.CloudEventSpecVersion] = EventHeaders.CloudEventSpecVersionValue,
-            [EventHeaders.CloudEventId] = message.CloudEventId ?? message.MessageId,
-            [EventHeaders.CloudEventType] = message.CloudEventType ?? message.Subject,
-            [EventHeaders.CloudEventSource] = message.CloudEventSource ?? "/rule-engine",
-            [EventHeaders.CloudEventTime] = (message.Time ?? time.GetUtcNow()).UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
         };
+        if (message.IsCloudEvent)
+        {
+            headers[EventHeaders.CloudEventSpecVersion] = EventHeaders.CloudEventSpecVersionValue;
+            headers[EventHeaders.CloudEventId] = message.CloudEventId ?? message.MessageId;
+            headers[EventHeaders.CloudEventType] = message.CloudEventType ?? message.Subject;
+            headers[EventHeaders.CloudEventSource] = message.CloudEventSource ?? "/rule-engine";
+            headers[EventHeaders.CloudEventTime] = (message.Time ?? time.GetUtcNow()).UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
+        }
+
         if (message.WebhookId is { } webhookId)
         {
             headers[EventHeaders.WebhookId] = webhookId.ToString(CultureInfo.InvariantCulture);

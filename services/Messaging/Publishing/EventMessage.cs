@@ -33,6 +33,9 @@ public sealed record EventMessage(string Subject, ReadOnlyMemory<byte> Body, str
     /// </summary>
     public PayloadObject? BodyObject { get; init; }
 
+    /// <summary>Whether the headers make it a CloudEvent. Default true; false for what is sent to no webhook.</summary>
+    public bool IsCloudEvent { get; init; } = true;
+
     /// <summary>CloudEvents id. Default: <see cref="MessageId"/>.</summary>
     public string? CloudEventId { get; init; }
 

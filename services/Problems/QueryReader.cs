@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace RuleEngineNats.ConfigService.Problems;
+namespace RuleEngineNats.Problems;
 
 /// <summary>Reads query parameters and collects what is wrong with them; the framework's own binding stops at the first.</summary>
 internal sealed class QueryReader

@@ -1,9 +1,10 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http;
 using RuleEngineNats.Contracts;
 
-namespace RuleEngineNats.ConfigService.Problems;
+namespace RuleEngineNats.Problems;
 
 /// <summary>A request body as far as it could be read, with every problem found in it: unknown fields and wrong types here, the slice adds its own.</summary>
 internal sealed class RequestBody<T>(T value)
@@ -15,6 +16,7 @@ internal sealed class RequestBody<T>(T value)
     /// <summary>What was sent; fields with a problem keep their defaults.</summary>
     public T Value { get; } = value;
 
+    /// <summary>What is wrong with it so far.</summary>
     public FieldProblems Problems { get; } = new();
 
     /// <summary>Whether the body has a field, be it null.</summary>
@@ -23,8 +25,9 @@ internal sealed class RequestBody<T>(T value)
     /// <summary>The answer if the body cannot be accepted; to be asked for after all checks.</summary>
     public IResult? Refusal() => (_unreadable ?? Problems.ToProblem())?.ToResult();
 
+    /// <summary>Reads a body. A name that the type has not is a problem.</summary>
     /// <param name="request">The request.</param>
-    /// <param name="type">Its type in <see cref="ConfigJson"/>; it needs a constructor without parameters.</param>
+    /// <param name="type">Its type in the service's JSON; it needs a constructor without parameters.</param>
     /// <param name="optional">Whether the body may be empty.</param>
     public static async Task<RequestBody<T>> ReadAsync(HttpRequest request, JsonTypeInfo<T> type, CancellationToken cancellationToken, bool optional = false)
     {
@@ -42,7 +45,7 @@ internal sealed class RequestBody<T>(T value)
         }
         catch (BadHttpRequestException exception)
         {
-            body._unreadable = RequestProblems.From(exception);
+            body._unreadable = RequestProblems.From(exception, request.HttpContext);
             return body;
         }
 

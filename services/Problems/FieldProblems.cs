@@ -1,7 +1,7 @@
 using System.Globalization;
 using RuleEngineNats.Contracts;
 
-namespace RuleEngineNats.ConfigService.Problems;
+namespace RuleEngineNats.Problems;
 
 /// <summary>Collects the problems of a request, so that a client learns of all of them at once.</summary>
 internal sealed class FieldProblems

@@ -1,0 +1,3 @@
+using RuleEngineNats.IngestionTool;
+
+return await IngestCommand.RunAsync(args);
