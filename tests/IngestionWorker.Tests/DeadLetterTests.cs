@@ -9,6 +9,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class DeadLetterTests
 {
     [Fact]

@@ -7,6 +7,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class DefinitionTests
 {
     private const string Everything = """

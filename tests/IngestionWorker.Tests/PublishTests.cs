@@ -5,6 +5,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class PublishTests
 {
     [Fact]

@@ -13,6 +13,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class StatusTests
 {
     private const int Ids = 40;

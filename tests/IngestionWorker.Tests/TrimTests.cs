@@ -6,6 +6,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class TrimTests
 {
     [Theory]
