@@ -53,16 +53,18 @@ public sealed class RunningApi : IAsyncLifetime
     /// <summary>What the stream has from a source.</summary>
     internal async Task<List<Stored>> StoredAsync(string source)
     {
+        var stream = await JetStream.GetStreamAsync(Messages);
         var consumer = await JetStream.CreateOrUpdateConsumerAsync(
             Messages,
             new ConsumerConfig($"checker-{Guid.NewGuid():N}") { AckPolicy = ConsumerConfigAckPolicy.None, DeliverPolicy = ConsumerConfigDeliverPolicy.All });
-        var (pending, read) = (consumer.Info.NumPending, 0UL);
+        // What was stored a moment ago is in the stream's last sequence, and maybe not yet among what a consumer has before it.
+        var (last, read) = (stream.Info.State.LastSeq, 0UL);
         var stored = new List<Stored>();
-        while (read < pending)
+        while (read < last)
         {
             await foreach (var message in consumer.FetchAsync<byte[]>(new NatsJSFetchOpts { MaxMsgs = 1000 }))
             {
-                read++;
+                read = message.Metadata!.Value.Sequence.Stream;
                 using var envelope = JsonDocument.Parse(message.Data!);
                 if (envelope.RootElement.GetProperty("source").GetString() == source)
                 {
@@ -72,7 +74,7 @@ public sealed class RunningApi : IAsyncLifetime
                         envelope.RootElement.GetProperty("entity_type").GetString()));
                 }
 
-                if (read == pending)
+                if (read == last)
                 {
                     break;
                 }
