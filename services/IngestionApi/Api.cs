@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.OpenApi;
 using RuleEngineNats.IngestionApi.Batches;
 using RuleEngineNats.IngestionApi.DeadLetters;
@@ -22,7 +23,11 @@ internal static class Api
     {
         var services = builder.Services;
         services.AddOptions<IngestionOptions>().BindConfiguration(IngestionOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-        services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, IngestJson.Default));
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, IngestJson.Default);
+        });
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(new ProblemTexts(OpenApiPath, "Ingestion:MaxBatchBytes") { Complete = OlderClients.ForOlderClients });
         services.AddExceptionHandler<ExceptionProblems>();
