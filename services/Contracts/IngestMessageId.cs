@@ -20,7 +20,7 @@ public static class IngestMessageId
     public const int MaxLine = (1 << 20) - 1;
 
     private const int Size = 16;
-    private const int CheckedBytes = 13;
+    private const uint CheckMask = 0xFF_FFFF;
 
     private static int _counter = Random.Shared.Next();
 
@@ -31,7 +31,7 @@ public static class IngestMessageId
         Span<byte> id = stackalloc byte[Size];
         var counter = Interlocked.Increment(ref _counter);
         BinaryPrimitives.WriteInt64BigEndian(id, now.ToUnixTimeMilliseconds() << 16);
-        RandomNumberGenerator.Fill(id[8..CheckedBytes]);
+        RandomNumberGenerator.Fill(id[8..]);
         (id[6], id[7]) = ((byte)(0x70 | ((counter >> 8) & 0x0F)), (byte)counter);
         return Seal(id);
     }
@@ -55,11 +55,10 @@ public static class IngestMessageId
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(line);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(line, MaxLine);
         Span<byte> id = stackalloc byte[Size];
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         batch.TryWriteBytes(id, bigEndian: true, out _);
-        SHA256.HashData(id, hash);
-        (id[6], id[7], id[8], id[9]) = ((byte)(0x80 | (line >> 16)), (byte)(line >> 8), hash[0], (byte)line);
-        hash[1..4].CopyTo(id[10..]);
+        var hash = Mix(BinaryPrimitives.ReadUInt64BigEndian(id), BinaryPrimitives.ReadUInt64BigEndian(id[8..]));
+        BinaryPrimitives.WriteUInt64BigEndian(id[8..], hash);
+        (id[6], id[7], id[9]) = ((byte)(0x80 | (line >> 16)), (byte)(line >> 8), (byte)line);
         return Seal(id);
     }
 
@@ -68,9 +67,7 @@ public static class IngestMessageId
     {
         Span<byte> bytes = stackalloc byte[Size];
         id.TryWriteBytes(bytes, bigEndian: true, out _);
-        Span<byte> check = stackalloc byte[Size - CheckedBytes];
-        Check(bytes, check);
-        return check.SequenceEqual(bytes[CheckedBytes..]) && (bytes[6] >> 4) is 7 or 8 && (bytes[8] >> 6) == 2;
+        return Check(bytes) == (BinaryPrimitives.ReadUInt32BigEndian(bytes[^4..]) & CheckMask) && (bytes[6] >> 4) is 7 or 8 && (bytes[8] >> 6) == 2;
     }
 
     /// <summary>When a document's own id was issued; null for the id of a key, of a batch's line or of anything else.</summary>
@@ -93,14 +90,24 @@ public static class IngestMessageId
     private static Guid Seal(Span<byte> id)
     {
         id[8] = (byte)(0x80 | (id[8] & 0x3F));
-        Check(id, id[CheckedBytes..]);
+        var last = BinaryPrimitives.ReadUInt32BigEndian(id[^4..]);
+        BinaryPrimitives.WriteUInt32BigEndian(id[^4..], (last & ~CheckMask) | Check(id));
         return new Guid(id, bigEndian: true);
     }
 
-    private static void Check(ReadOnlySpan<byte> id, Span<byte> check)
+    private static uint Check(ReadOnlySpan<byte> id)
+        => (uint)Mix(BinaryPrimitives.ReadUInt64BigEndian(id), BinaryPrimitives.ReadUInt64BigEndian(id[8..]) & ~(ulong)CheckMask) & CheckMask;
+
+    // Nobody has to be kept from computing it, so it may be quick: the finalizer of SplitMix64, twice.
+    private static ulong Mix(ulong high, ulong low)
     {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(id[..CheckedBytes], hash);
-        hash[..check.Length].CopyTo(check);
+        return Finish(Finish(high + 0x9E3779B97F4A7C15) ^ low);
+
+        static ulong Finish(ulong value)
+        {
+            value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9;
+            value = (value ^ (value >> 27)) * 0x94D049BB133111EB;
+            return value ^ (value >> 31);
+        }
     }
 }

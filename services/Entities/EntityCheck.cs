@@ -15,7 +15,7 @@ public static class EntityCheck
 
         if (catalog is null)
         {
-            output.WriteLine($"{problems.Count} {(problems.Count == 1 ? "problem" : "problems")} in {folder}");
+            output.WriteLine($"{problems.Count} {(problems.Count == 1 ? "problem" : "problems")}{(folder.Length == 0 ? "" : $" in {folder}")}");
             return 1;
         }
 

@@ -20,6 +20,12 @@ public static class EntityLoader
     {
         var problems = new Problems();
         var drafts = new List<EntityDraft>();
+        if (string.IsNullOrWhiteSpace(folder))
+        {
+            problems.Add("", 0, 0, "", "no folder is given", $"set {IngestionEntitiesOptions.Section}:{nameof(IngestionEntitiesOptions.Folder)}");
+            return new(null, problems.Sorted());
+        }
+
         try
         {
             var files = Files(folder);

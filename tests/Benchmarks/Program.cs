@@ -55,6 +55,8 @@ if (filter.Length == 0 || IsOf("ingest"))
 {
     await using var ingest = await IngestBenchmarks.StartAsync();
     await MeasureAsync(ingest.Rows().Where(IsAsked));
+    await using var persist = await PersistBenchmarks.StartAsync();
+    await MeasureAsync(persist.Rows().Where(IsAsked));
 }
 
 table.Print();

@@ -29,6 +29,23 @@ public sealed class IngestEnvelopeTests
     }
 
     [Fact]
+    public void What_has_to_be_escaped_is_escaped_wherever_it_is()
+    {
+        foreach (var special in (string[])["\"", "\\", "\n", "\t", "\r", "\u0001", "\"\"\\"])
+        {
+            foreach (var length in (int[])[0, 1, 15, 16, 17, 31, 32, 33, 1023, 1024, 1025, 2100])
+            {
+                for (var position = Math.Max(0, length - 40); position <= length; position++)
+                {
+                    var document = new string('é', length).Insert(position, special);
+                    Assert.True(IngestEnvelope.TryRead(Written(new(Id, Encoding.UTF8.GetBytes(document), null, Received)), out var read, out _));
+                    Assert.Equal(document, Encoding.UTF8.GetString(read!.Body.Span));
+                }
+            }
+        }
+    }
+
+    [Fact]
     public void Fields_of_later_versions_are_passed_over()
         => Assert.True(IngestEnvelope.TryRead(
             """{"more":{"message_id":1},"message_id":"0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b","body":"1","received_at":"2025-11-09T21:27:00+02:00"}"""u8, out _, out _));

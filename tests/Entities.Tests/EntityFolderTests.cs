@@ -1,4 +1,7 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using RuleEngineNats.TestKit;
@@ -75,6 +78,23 @@ public sealed class EntityFolderTests : IDisposable
         using var folder = Open(null);
         Assert.Same(EntityCatalog.Empty, folder.Current);
         Assert.Empty(folder.Problems);
+    }
+
+    [Fact]
+    public async Task A_service_gets_its_folder_from_the_configuration()
+    {
+        Write("a.yaml", A);
+        var builder = Host.CreateApplicationBuilder();
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?> { ["Ingestion:Entities:Folder"] = _folder.FullName, ["Ingestion:Entities:PollInterval"] = "00:00:00.050" });
+        builder.AddEntities();
+        using var host = builder.Build();
+        await host.StartAsync();
+        var folder = host.Services.GetRequiredService<EntityFolder>();
+        Assert.Equal(["A"], Names(folder));
+
+        Write("a.yaml", A.Replace("name: A", "name: B", StringComparison.Ordinal));
+        await Wait.UntilAsync(() => Names(folder) is ["B"], "the change is in use");
+        await host.StopAsync();
     }
 
     private static EntityFolder Open(string? path) => new(

@@ -197,8 +197,12 @@ public sealed class FormTests
     {
         var good = new StringWriter();
         Assert.Equal(0, EntityCheck.Run(Repository.Path("examples", "entities", "tpch"), good));
-        Assert.StartsWith("-- 4 entities of ", good.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("-- 5 entities of ", good.ToString(), StringComparison.Ordinal);
         Assert.Contains("CREATE TABLE IF NOT EXISTS \"order_line_items\" (", good.ToString(), StringComparison.Ordinal);
+
+        var none = new StringWriter();
+        Assert.Equal(1, EntityCheck.Run("", none));
+        Assert.StartsWith("no folder is given (set Ingestion:Entities:Folder)", none.ToString(), StringComparison.Ordinal);
 
         var folder = Directory.CreateTempSubdirectory("entities-");
         try

@@ -9,6 +9,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class DeadLetterTests
 {
     [Fact]
@@ -55,7 +56,7 @@ public sealed class DeadLetterTests
         Assert.Contains("order_date", letter.Headers["rule-dlq-reason"].ToString(), StringComparison.Ordinal);
         foreach (var one in letters)
         {
-            Assert.Equal((long)one.Sequence, await ingestion.ScalarAsync<long>($"SELECT dlq_sequence FROM message_status WHERE message_id = '{one.Headers["rule-dlq-message-id"]}'"));
+            Assert.Equal(one.Sequence, await ingestion.ScalarAsync<long>($"SELECT dlq_sequence FROM message_status WHERE message_id = '{one.Headers["rule-dlq-message-id"]}'"));
         }
 
         Assert.Equal(200, (await worker.HealthAsync()).Status);

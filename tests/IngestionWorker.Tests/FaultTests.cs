@@ -4,6 +4,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class FaultTests
 {
     private const int Documents = 6000;

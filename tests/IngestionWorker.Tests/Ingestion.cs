@@ -161,22 +161,22 @@ internal sealed class Ingestion : IAsyncDisposable
     }
 
     /// <summary>All dead letters, in their order.</summary>
-    public async Task<List<(string Subject, byte[] Body, NatsHeaders Headers, ulong Sequence)>> DeadLettersAsync()
+    public Task<List<StoredMessage>> DeadLettersAsync() => MessagesAsync("MESSAGESDLQ");
+
+    public async Task<List<StoredMessage>> MessagesAsync(string name)
     {
-        var stream = await JetStream.GetStreamAsync("MESSAGESDLQ");
-        List<(string, byte[], NatsHeaders, ulong)> letters = [];
-        var consumer = await JetStream.CreateOrderedConsumerAsync("MESSAGESDLQ");
-        if (stream.Info.State.Messages == 0)
+        var stream = await JetStream.GetStreamAsync(name);
+        List<StoredMessage> messages = [];
+        if (stream.Info.State.Messages > 0)
         {
-            return letters;
+            var consumer = await JetStream.CreateOrderedConsumerAsync(name);
+            await foreach (var message in consumer.FetchAsync<byte[]>(new NatsJSFetchOpts { MaxMsgs = (int)stream.Info.State.Messages }))
+            {
+                messages.Add(new(message.Subject, message.Data ?? [], message.Headers ?? [], (long)message.Metadata!.Value.Sequence.Stream));
+            }
         }
 
-        await foreach (var message in consumer.FetchAsync<byte[]>(new NatsJSFetchOpts { MaxMsgs = (int)stream.Info.State.Messages }))
-        {
-            letters.Add((message.Subject, message.Data!, message.Headers!, message.Metadata!.Value.Sequence.Stream));
-        }
-
-        return letters;
+        return messages;
     }
 
     public async Task<T> ScalarAsync<T>(string sql)
@@ -206,3 +206,6 @@ internal sealed class Ingestion : IAsyncDisposable
         await _entities.DisposeAsync();
     }
 }
+
+/// <summary>A message as it is in a stream.</summary>
+internal sealed record StoredMessage(string Subject, byte[] Body, NatsHeaders Headers, long Sequence);

@@ -3,6 +3,7 @@ using Xunit;
 
 namespace RuleEngineNats.IngestionWorker.Tests;
 
+[Trait("Category", "Servers")]
 public sealed class RetryTests
 {
     private const string Payment = """

@@ -33,8 +33,8 @@ internal sealed class IngestionGraph : IAsyncDisposable
             ["ConnectionStrings__nats"] = nats.Url,
             ["Ingestion__Entities__Folder"] = Repository.Path("examples", "entities", "tpch"),
             // What a killed worker had in hand comes back within seconds instead of a minute.
-            ["Ingestion__AckWait"] = "00:00:05",
-            ["Ingestion__ProgressEvery"] = "00:00:01",
+            ["Ingestion__Worker__AckWait"] = "00:00:05",
+            ["Ingestion__Worker__ProgressEvery"] = "00:00:01",
         };
         foreach (var (name, value) in settings ?? new Dictionary<string, string?>())
         {

@@ -35,6 +35,6 @@ public sealed class GeneratedDocumentTests
         var after = await RoleMatrix.ReadAsync(database);
         Assert.Contains("| `rule_nats_config` | `rule_stats` | SELECT | auth_token |", after.Except(before));
         Assert.Contains(
-            "| function `rule_webhook_secret_get(integer,text)` | EXECUTE | EXECUTE | EXECUTE | EXECUTE | EXECUTE | EXECUTE |", after.Except(before));
+            "| function `rule_webhook_secret_get(integer,text)` | EXECUTE | EXECUTE | EXECUTE | EXECUTE | EXECUTE | EXECUTE | EXECUTE |", after.Except(before));
     }
 }

@@ -6,6 +6,7 @@ namespace RuleEngineNats.IngestionTool.Loading;
 internal sealed class BatchWait(ApiClient api, LoadOptions options, TimeProvider time)
 {
     private const int MostIds = 20;
+    private const int NotFound = 404;
 
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan Say = TimeSpan.FromSeconds(5);
@@ -21,7 +22,7 @@ internal sealed class BatchWait(ApiClient api, LoadOptions options, TimeProvider
         await Parallel.ForEachAsync(journal.BatchIds(), asking, async (batch, token) =>
         {
             var (completed, deadLetters) = await SettledAsync(batch, token);
-            var ids = deadLetters > 0 ? await DeadLettersAsync(batch, token) : [];
+            var ids = deadLetters > 0 && Room() > 0 ? await DeadLettersAsync(batch, token) : [];
             lock (_lock)
             {
                 _outcomes.Completed += completed;
@@ -37,7 +38,13 @@ internal sealed class BatchWait(ApiClient api, LoadOptions options, TimeProvider
         while (true)
         {
             using var status = await AskAsync($"ingest/batch/{batch}", cancellationToken);
+            if (status is null)
+            {
+                return (0, 0);
+            }
+
             var root = status.RootElement;
+            // Nothing more will change; of what is neither completed nor a dead letter the stream's age was over.
             if (Count(root, "pending") == 0)
             {
                 return (Count(root, "completed"), Count(root, "dlq"));
@@ -50,19 +57,20 @@ internal sealed class BatchWait(ApiClient api, LoadOptions options, TimeProvider
 
     private async Task<List<string>> DeadLettersAsync(string batch, CancellationToken cancellationToken)
     {
-        lock (_lock)
-        {
-            if (_outcomes.DeadLetterIds.Count == MostIds)
-            {
-                return [];
-            }
-        }
-
-        throw new NotImplementedException(batch);
+        using var lines = await AskAsync($"ingest/batch/{batch}?lines=true&status=dlq&limit={MostIds}", cancellationToken);
+        return [.. lines!.RootElement.GetProperty("items").EnumerateArray().Select(line => line.GetProperty("message_id").GetString()!)];
     }
 
-    // A batch is written down a moment after its answer, and later where the database is away.
-    private async Task<JsonDocument> AskAsync(string path, CancellationToken cancellationToken)
+    private int Room()
+    {
+        lock (_lock)
+        {
+            return MostIds - _outcomes.DeadLetterIds.Count;
+        }
+    }
+
+    // Null: nothing is recorded of this batch, and nothing of it is in the stream any more.
+    private async Task<JsonDocument?> AskAsync(string path, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -73,7 +81,12 @@ internal sealed class BatchWait(ApiClient api, LoadOptions options, TimeProvider
                 return json;
             }
 
-            if (!problem!.MayPass && problem.Status != 404)
+            if (problem!.Status == NotFound)
+            {
+                return null;
+            }
+
+            if (!problem.MayPass)
             {
                 throw new ApiRefusedException(problem.Text);
             }

@@ -32,16 +32,12 @@ internal sealed class LoadJournal : IDisposable
         _begun = _saved = time.GetTimestamp();
         // Before the first portion none is counted, whatever a load that is forgotten left.
         var batches = Path.GetFullPath(BatchesOf(_path ?? Path.Combine(Path.GetTempPath(), $"rule-ingest-{Guid.NewGuid():N}")));
-        _batches = new(batches, state.Portions == 0 ? new(batches, 0) : state.Batches, keepOld: true);
-        _batches.Claim();
+        _batches = new(batches, state.Portions == 0 ? new(batches, 0) : state.Batches, keepOld: true, claim: true);
         _rejected = new(options.Rejected, state.Rejected, keepOld: false);
         _ids = options.Ids is null ? null : new(options.Ids, state.Ids, keepOld: true);
     }
 
     public LoadState State { get; }
-
-    /// <summary>Where the rejected lines are.</summary>
-    public string RejectedPath => _rejected.Path;
 
     /// <exception cref="InputException">There is a state, and it is not one to go on from; or a file cannot be written.</exception>
     public static LoadJournal Open(LoadOptions options, LoadState wanted, TimeProvider time)

@@ -21,7 +21,10 @@ internal sealed record LoadReport(string File, LoadState State, string RejectedP
 
     private double LinesPerSecond => State.Lines / Math.Max(0.001, Totals.Duration.TotalSeconds);
 
-    /// <summary>The exit code of a load that came to its end. What was dropped before a worker had it is neither completed nor a dead letter.</summary>
+    // Dropped from the stream before a worker came to it.
+    private long Expired => Totals.Accepted - (Outcomes?.Completed ?? 0) - (Outcomes?.DeadLetters ?? 0);
+
+    /// <summary>The exit code of a load that came to its end.</summary>
     public int ExitCode => Totals.Rejected > 0 || Outcomes?.Completed < Totals.Accepted ? IngestionTool.ExitCode.NotAll : IngestionTool.ExitCode.Done;
 
     public void Print(TextWriter output)
@@ -32,6 +35,7 @@ internal sealed record LoadReport(string File, LoadState State, string RejectedP
         {
             Row("  completed", Outcomes.Completed);
             Row("  dead letters", Outcomes.DeadLetters, string.Join(", ", Outcomes.DeadLetterIds));
+            Row("  expired", Expired);
         }
 
         Row("rejected", Totals.Rejected);
@@ -96,6 +100,7 @@ internal sealed record LoadReport(string File, LoadState State, string RejectedP
 
         json.WriteNumber("completed", Outcomes.Completed);
         json.WriteNumber("dlq", Outcomes.DeadLetters);
+        json.WriteNumber("expired", Expired);
         json.WriteStartArray("dlq_ids");
         Outcomes.DeadLetterIds.ForEach(json.WriteStringValue);
         json.WriteEndArray();

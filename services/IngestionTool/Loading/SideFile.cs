@@ -4,16 +4,18 @@ namespace RuleEngineNats.IngestionTool.Loading;
 internal sealed class SideFile : IDisposable
 {
     private readonly string _path;
+    private readonly FileShare _share;
     private FileStream? _file;
     private long _length;
 
     /// <param name="known">What the state has of it: what is behind that belongs to portions that will be sent again, and goes.</param>
     /// <param name="keepOld">A file that is there and is not the state's: true appends to it, false moves it aside.</param>
-    public SideFile(string path, SideFileState? known, bool keepOld)
+    /// <param name="claim">Whether no other process may have it meanwhile; it is made at once then.</param>
+    public SideFile(string path, SideFileState? known, bool keepOld, bool claim = false)
     {
-        _path = System.IO.Path.GetFullPath(path);
+        (_path, _share) = (System.IO.Path.GetFullPath(path), claim ? FileShare.None : FileShare.Read);
         var goesOn = known?.Path == _path;
-        if (!File.Exists(_path))
+        if (!claim && !File.Exists(_path))
         {
             return;
         }
@@ -36,9 +38,6 @@ internal sealed class SideFile : IDisposable
     public SideFileState State => new(_path, _length);
 
     public string Path => _path;
-
-    /// <summary>Takes the file for this process until it ends.</summary>
-    public void Claim() => _file ??= Open();
 
     public void Write(ReadOnlySpan<byte> bytes)
     {
@@ -68,5 +67,5 @@ internal sealed class SideFile : IDisposable
 
     public void Dispose() => _file?.Dispose();
 
-    private FileStream Open() => new(_path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 64 * 1024);
+    private FileStream Open() => new(_path, FileMode.OpenOrCreate, FileAccess.ReadWrite, _share, bufferSize: 64 * 1024);
 }

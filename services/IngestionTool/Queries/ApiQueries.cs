@@ -22,10 +22,10 @@ internal static class ApiQueries
         }
     }
 
-    /// <summary>The first rows of a list, page by page.</summary>
+    /// <summary>The first rows of a list that are wanted, page by page.</summary>
     /// <returns>The rows, and whether there are more.</returns>
     public static async Task<(List<JsonElement> Rows, bool More)> ListAsync(
-        this ApiClient api, string path, IReadOnlyDictionary<string, string> filters, int limit, CancellationToken cancellationToken)
+        this ApiClient api, string path, IReadOnlyDictionary<string, string> filters, int limit, Func<JsonElement, bool>? wanted, CancellationToken cancellationToken)
     {
         var rows = new List<JsonElement>();
         string? cursor = null;
@@ -34,7 +34,7 @@ internal static class ApiQueries
             var query = filters.Append(new("limit", $"{Math.Min(MostInPage, limit - rows.Count)}"));
             query = cursor is null ? query : query.Append(new("cursor", cursor));
             var page = await api.GetAsync($"{path}?{string.Join('&', query.Select(part => $"{part.Key}={Uri.EscapeDataString(part.Value)}"))}", cancellationToken);
-            rows.AddRange(page.GetProperty("items").EnumerateArray());
+            rows.AddRange(page.GetProperty("items").EnumerateArray().Where(wanted ?? (_ => true)));
             cursor = page.TryGetProperty("next_cursor", out var next) ? next.GetString() : null;
         }
         while (cursor is not null && rows.Count < limit);

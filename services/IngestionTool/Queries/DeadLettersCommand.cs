@@ -9,6 +9,7 @@ namespace RuleEngineNats.IngestionTool.Queries;
 internal static class DeadLettersCommand
 {
     private const string Route = "ingest/dead-letters";
+    private const int MostAtOnce = 10_000;
 
     private static readonly string[] Members = ["message_id", "entity_type", "received_at", "retry_count", "error_code", "resubmitted_as", "error_message"];
 
@@ -33,7 +34,7 @@ internal static class DeadLettersCommand
                 return IngestCommand.Refuse(problems);
             }
 
-            await ListAsync(api, where, filters.Limit(result), json, cancellationToken);
+            await ListAsync(api, where, filters.Limit(result), json, wanted: null, cancellationToken);
             return ExitCode.Done;
         });
     }
@@ -76,9 +77,9 @@ internal static class DeadLettersCommand
 
     private static Command Redrive()
     {
-        var filters = new Filters();
+        var filters = new Filters(limit: 1000);
         var dryRun = new Option<bool>("--dry-run") { Description = "Show what would be sent, and send nothing." };
-        var command = new Command("redrive", "Sends all that match again, as they were, up to --limit. Exit code 1: some could not be sent.") { dryRun };
+        var command = new Command("redrive", "Sends all that match again, as they were, up to --limit; those that were sent again before are left alone. Exit code 1: some could not be sent.") { dryRun };
         filters.AddDeadLettersTo(command);
         return WithApi(command, async (result, api, json, problems, cancellationToken) =>
         {
@@ -93,32 +94,45 @@ internal static class DeadLettersCommand
                 return await RedriveAsync(api, where, filters.Limit(result), json, cancellationToken);
             }
 
-            var count = await ListAsync(api, where, filters.Limit(result), json, cancellationToken);
-            await Console.Error.WriteLineAsync($"rule-ingest: these {count} would be sent again, but for those that were sent already");
+            var count = await ListAsync(api, where, filters.Limit(result), json, IsOpen, cancellationToken);
+            await Console.Error.WriteLineAsync($"rule-ingest: these {count} would be sent again");
             return ExitCode.Done;
         });
     }
 
     private static async Task<int> RedriveAsync(ApiClient api, Dictionary<string, string> where, int limit, bool json, CancellationToken cancellationToken)
     {
-        var request = new JsonObject(where.Select(filter => KeyValuePair.Create(filter.Key, (JsonNode?)filter.Value))) { ["limit"] = limit };
-        using var content = new StringContent(request.ToJsonString(), new MediaTypeHeaderValue("application/json"));
-        var answer = await api.SendAsync(HttpMethod.Post, $"{Route}/redrive", content, cancellationToken);
-        if (json)
+        var (sent, failed, expired, remaining) = (0L, 0L, 0L, 0L);
+        string? cursor = null;
+        do
         {
-            Console.WriteLine(JsonSerializer.Serialize(answer));
+            // One request takes no longer than some seconds, and then says where to go on.
+            var request = new JsonObject(where.Select(filter => KeyValuePair.Create(filter.Key, (JsonNode?)filter.Value)))
+            {
+                ["limit"] = Math.Min(MostAtOnce, limit - (sent + failed + expired)),
+                ["cursor"] = cursor,
+            };
+            using var content = new StringContent(request.ToJsonString(), new MediaTypeHeaderValue("application/json"));
+            var answer = await api.SendAsync(HttpMethod.Post, $"{Route}/redrive", content, cancellationToken);
+            sent += answer.GetProperty("resubmitted").GetInt64();
+            failed += answer.GetProperty("failed").GetInt64();
+            expired += answer.GetProperty("expired").GetInt64();
+            remaining = answer.GetProperty("remaining").GetInt64();
+            cursor = answer.GetProperty("next_cursor").GetString();
         }
-        else
-        {
-            Table.PrintMembers(Console.Out, answer);
-        }
-
-        return answer.GetProperty("failed").GetInt64() > 0 ? ExitCode.NotAll : ExitCode.Done;
+        while (cursor is not null && sent + failed + expired < limit);
+        Console.WriteLine(json
+            ? $$"""{"resubmitted":{{sent}},"failed":{{failed}},"expired":{{expired}},"remaining":{{remaining}}}"""
+            : $"sent again  {sent}\nrefused     {failed}\nexpired     {expired}\nremaining   {remaining}");
+        return failed + expired > 0 ? ExitCode.NotAll : ExitCode.Done;
     }
 
-    private static async Task<int> ListAsync(ApiClient api, Dictionary<string, string> where, int limit, bool json, CancellationToken cancellationToken)
+    private static bool IsOpen(JsonElement row) => row.GetProperty("resubmitted_as").ValueKind == JsonValueKind.Null;
+
+    private static async Task<int> ListAsync(
+        ApiClient api, Dictionary<string, string> where, int limit, bool json, Func<JsonElement, bool>? wanted, CancellationToken cancellationToken)
     {
-        var (rows, more) = await api.ListAsync(Route, where, limit, cancellationToken);
+        var (rows, more) = await api.ListAsync(Route, where, limit, wanted, cancellationToken);
         if (json)
         {
             ApiQueries.WriteJson(Console.Out, rows);

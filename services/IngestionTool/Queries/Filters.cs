@@ -4,20 +4,21 @@ using System.Globalization;
 namespace RuleEngineNats.IngestionTool.Queries;
 
 /// <summary>The options that say which rows are meant, as they are in the API's queries.</summary>
-internal sealed class Filters
+/// <param name="limit">How many there are by default.</param>
+internal sealed class Filters(int limit = 100)
 {
     private readonly Option<string?> _since = new("--since") { Description = "Accepted at or after this time: RFC 3339, or how long ago (a number and s, m, h or d)." };
     private readonly Option<string?> _until = new("--until") { Description = "Accepted before this time." };
     private readonly Option<string?> _entity = new("--entity", "-e") { Description = "Of this entity." };
     private readonly Option<string?> _status = new("--status") { Description = "accepted, processing, completed, failed or dlq." };
     private readonly Option<string?> _code = new("--code") { Description = "With this error code." };
-    private readonly Option<int> _limit = new("--limit") { Description = "How many at most.", DefaultValueFactory = _ => 100 };
+    private readonly Option<int> _limit = new("--limit") { Description = "How many at most.", DefaultValueFactory = _ => limit };
 
     public int Limit(ParseResult result) => result.GetValue(_limit);
 
     public bool HasSince(ParseResult result) => result.GetValue(_since) is not null;
 
-    public void AddStatusTo(Command command) => Add(command, _since, _entity, _status, _limit);
+    public void AddStatusTo(Command command) => Add(command, _since, _until, _entity, _status, _limit);
 
     public void AddDeadLettersTo(Command command) => Add(command, _entity, _code, _since, _until, _limit);
 

@@ -61,7 +61,7 @@ internal static class StatusCommand
 
     private static async Task<int> SinceAsync(ApiClient api, Dictionary<string, string> filters, int limit, bool json, CancellationToken cancellationToken)
     {
-        var (rows, more) = await api.ListAsync("ingest/status", filters, limit, cancellationToken);
+        var (rows, more) = await api.ListAsync("ingest/status", filters, limit, wanted: null, cancellationToken);
         Print(rows, json);
         if (more)
         {

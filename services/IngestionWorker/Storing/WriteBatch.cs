@@ -1,4 +1,3 @@
-using System.Globalization;
 using Npgsql;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.IngestionWorker.Reading;
@@ -99,13 +98,13 @@ internal static class WriteBatch
 
     private static void AddPublishes(NpgsqlBatch batch, IReadOnlyList<Document> documents)
     {
-        foreach (var events in documents.Where(document => document.Entity.Table?.Publish is not null).GroupBy(document => document.Entity.Table!.Publish!))
+        foreach (var events in documents.SelectMany(document => document.Events, (document, one) => (One: one, Document: document)).GroupBy(pair => pair.One.Subject))
         {
             var command = new NpgsqlBatchCommand("SELECT rule_nats_publish_subject($1, $2, $3, $4, 'ingestion-worker')");
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = events.Key });
-            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. events.Select(document => document.Id.ToString("D", CultureInfo.InvariantCulture))] });
-            command.Parameters.Add(new NpgsqlParameter<ReadOnlyMemory<byte>[]> { TypedValue = [.. events.Select(document => document.Envelope.Body)] });
-            command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = [.. events.Select(TraceOf)] });
+            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. events.Select(pair => pair.One.Id)] });
+            command.Parameters.Add(new NpgsqlParameter<ReadOnlyMemory<byte>[]> { TypedValue = [.. events.Select(pair => pair.One.Body)] });
+            command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = [.. events.Select(pair => TraceOf(pair.Document))] });
             batch.BatchCommands.Add(command);
         }
     }
