@@ -125,7 +125,7 @@ internal static class LoadCommand
 
     private static int Report(LoadOptions options, LoadJournal journal, Outcomes? outcomes)
     {
-        var report = new LoadReport(options.File, journal.State, journal.RejectedPath, options.State, outcomes);
+        var report = new LoadReport(options.File, journal.State, options.Rejected, options.State, outcomes);
         if (options.Json)
         {
             using var output = Console.OpenStandardOutput();

@@ -39,9 +39,6 @@ internal sealed class LoadJournal : IDisposable
 
     public LoadState State { get; }
 
-    /// <summary>Where the rejected lines are.</summary>
-    public string RejectedPath => _rejected.Path;
-
     /// <exception cref="InputException">There is a state, and it is not one to go on from; or a file cannot be written.</exception>
     public static LoadJournal Open(LoadOptions options, LoadState wanted, TimeProvider time)
     {

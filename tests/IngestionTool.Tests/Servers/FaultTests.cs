@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using RuleEngineNats.TestKit;
 using Xunit;
@@ -27,7 +28,7 @@ public sealed class FaultTests : IAsyncLifetime
     public async Task The_api_is_killed_and_comes_back()
     {
         _api = await RunningApi.StartAsync();
-        await using var tool = Start("--batch", "25");
+        await using var tool = Start("--batch", "25", "--api-key", RunningApi.SlowKey);
         for (var kill = 1; kill <= 2; kill++)
         {
             await DoneAsync(tool, Lines / 4 * kill);
@@ -42,7 +43,7 @@ public sealed class FaultTests : IAsyncLifetime
     public async Task Nats_server_is_killed_and_comes_back()
     {
         _api = await RunningApi.StartAsync();
-        await using var tool = Start("--batch", "25");
+        await using var tool = Start("--batch", "25", "--api-key", RunningApi.SlowKey);
         await DoneAsync(tool, Lines / 4);
         await _api.Nats.KillAsync();
         await _api.Nats.RestartAsync();
@@ -53,12 +54,31 @@ public sealed class FaultTests : IAsyncLifetime
     public async Task The_api_hangs()
     {
         _api = await RunningApi.StartAsync();
-        await using var tool = Start("--batch", "25", "--timeout", "1s");
+        await using var tool = Start("--batch", "25", "--api-key", RunningApi.SlowKey, "--timeout", "1s");
         await DoneAsync(tool, Lines / 4);
         _api.Api.Pause();
         await Wait.UntilAsync(() => tool.Log.Contains("no whole answer within 1 s", StringComparison.Ordinal), "the load says that it waits");
         _api.Api.Resume();
         await EachLineOnceAsync(await tool.EndedAsync());
+    }
+
+    [Fact]
+    public async Task An_interrupted_load_waits_two_seconds_for_an_api_that_hangs_and_goes_on_later()
+    {
+        _api = await RunningApi.StartAsync();
+        await using (var tool = Start("--batch", "25", "--api-key", RunningApi.SlowKey))
+        {
+            await DoneAsync(tool, Lines / 4);
+            _api.Api.Pause();
+            var clock = Stopwatch.StartNew();
+            Assert.Equal(130, await tool.TerminateAsync());
+            // Its requests may take a minute.
+            Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+        }
+
+        _api.Api.Resume();
+        await using var again = Start("--batch", "25", "--api-key", RunningApi.SlowKey);
+        await EachLineOnceAsync(await again.EndedAsync());
     }
 
     [Fact]

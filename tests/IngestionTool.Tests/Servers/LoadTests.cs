@@ -90,9 +90,9 @@ public sealed class LoadTests(RunningApi api) : IAsyncLifetime
     [Fact]
     public async Task After_each_kill_the_load_goes_on_and_no_line_is_there_twice()
     {
-        const int Lines = 20_000;
+        const int Lines = 10_000;
         await WriteLinesAsync("f.ndjson", Lines);
-        string[] arguments = ["load", "f.ndjson", "--url", api.Url, "--source", _source, "--batch", "25", "--ids", "f.ids"];
+        string[] arguments = ["load", "f.ndjson", "--url", api.Url, "--source", _source, "--batch", "25", "--ids", "f.ids", "--api-key", RunningApi.SlowKey];
         for (var part = 1; part <= 3; part++)
         {
             await using var tool = Tool.Start(_folder.Path, arguments);
@@ -111,9 +111,9 @@ public sealed class LoadTests(RunningApi api) : IAsyncLifetime
     [Fact]
     public async Task Interrupted_it_says_how_to_go_on_and_csv_goes_on_too()
     {
-        const int Lines = 20_000;
+        const int Lines = 10_000;
         await WriteAsync("f.csv", "n,text\n" + string.Concat(Enumerable.Range(1, Lines).Select(line => $"{line},\"a\nb\"\n")));
-        string[] arguments = ["load", "f.csv", "--url", api.Url, "--source", _source, "--batch", "25", "--column", "n:integer", "--ids", "f.ids"];
+        string[] arguments = ["load", "f.csv", "--url", api.Url, "--source", _source, "--batch", "25", "--column", "n:integer", "--ids", "f.ids", "--api-key", RunningApi.SlowKey];
         await using (var tool = Tool.Start(_folder.Path, arguments))
         {
             await Wait.UntilAsync(() => tool.HasExited || DoneLines("f.csv") > 0, "the load has begun");

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using NATS.Client.Core;
@@ -16,6 +17,9 @@ internal sealed record Stored(string MessageId, string Body, string? Entity);
 public sealed class RunningApi : IAsyncLifetime
 {
     public const string Messages = "MESSAGES";
+
+    /// <summary>An API key with 100 requests a second, so that a load lasts long enough to be interrupted on any machine.</summary>
+    public const string SlowKey = "slow";
 
     private NatsConnection? _connection;
 
@@ -123,6 +127,7 @@ public sealed class RunningApi : IAsyncLifetime
         {
             ["ConnectionStrings__rules"] = database,
             ["ConnectionStrings__nats"] = Nats.Url,
+            [$"Ingestion__RequestsPerSecondByKey__{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(SlowKey)))}"] = "100",
         };
         foreach (var (name, value) in settings)
         {
