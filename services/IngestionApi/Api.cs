@@ -25,9 +25,8 @@ internal static class Api
         services.AddOptions<IngestionOptions>().BindConfiguration(IngestionOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.ConfigureHttpJsonOptions(json =>
         {
-            json.SerializerOptions.TypeInfoResolverChain.Insert(0, IngestJson.Default);
-            // A resolver gives types, and leaves names to the options it is used with.
             json.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+            json.SerializerOptions.TypeInfoResolverChain.Insert(0, IngestJson.Default);
         });
         services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.AddSingleton(new ProblemTexts(OpenApiPath, "Ingestion:MaxBatchBytes") { Complete = OlderClients.ForOlderClients });

@@ -29,7 +29,7 @@ public sealed record Problem(string Type, string Title, int Status, string Code,
     public string? Error { get; init; }
 
     /// <summary>The trace of the request, to look up in the logs.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [JsonPropertyName("traceId"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? TraceId { get; init; }
 
     /// <summary>The header Retry-After in seconds. A 503 has one in any case.</summary>

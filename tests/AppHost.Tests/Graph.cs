@@ -11,7 +11,7 @@ namespace RuleEngineNats.AppHost.Tests;
 /// <summary>The whole graph as the AppHost describes it, with two replicas of the publish service and of the worker.</summary>
 public sealed class Graph : IAsyncLifetime
 {
-    private static readonly string[] Services = ["config-service", "publish-service", "cdc-relay", "delivery-worker", "ingestion-api", "ingestion-worker"];
+    internal static readonly string[] Services = ["config-service", "publish-service", "cdc-relay", "delivery-worker", "ingestion-api", "ingestion-worker"];
     private static readonly TimeSpan StartTime = TimeSpan.FromMinutes(3);
 
     private DistributedApplication? _app;

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Net;
 using System.Text;
+using System.Text.Json;
 using Aspire.Hosting.Testing;
 using Google.Protobuf;
 using Grpc.Core;
@@ -75,9 +77,32 @@ public sealed class GraphTests(Graph graph) : IClassFixture<Graph>
     }
 
     [Fact]
+    public async Task A_document_by_http_becomes_a_row_and_arrives_at_the_webhook_that_asked_for_its_events()
+    {
+        var webhook = await Webhook.RegisterAsync(graph.Database, graph.Receiver, "web-orders", "events.orders.web");
+        using var client = graph.App.CreateHttpClient("ingestion-api", "http");
+        const string Document = """{"order_id": "123", "total": 100.50}""";
+        using var content = new StringContent(Document, Encoding.UTF8, "application/json");
+        using var answer = await client.PostAsync(new Uri("/ingest/message", UriKind.Relative), content);
+        Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+        using var accepted = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+        Assert.Equal(["message_id", "status", "timestamp"], accepted.RootElement.EnumerateObject().Select(field => field.Name));
+        Assert.Equal("accepted", accepted.RootElement.GetProperty("status").GetString());
+
+        var id = accepted.RootElement.GetProperty("message_id").GetString();
+        await Wait.UntilAsync(
+            async () => (await client.GetStringAsync(new Uri($"/ingest/status/{id}", UriKind.Relative))).Contains("\"status\":\"completed\"", StringComparison.Ordinal), "it is completed");
+        await using var command = graph.Database.CreateCommand("SELECT order_id || ' ' || total FROM web_orders");
+        Assert.Equal("123 100.50", await command.ExecuteScalarAsync());
+        var request = await webhook.ReceivedAsync();
+        Assert.True(StandardWebhookVerifier.Verify(webhook.Secret, request));
+        Assert.Equal(Document, Encoding.UTF8.GetString(request.Body));
+    }
+
+    [Fact]
     public async Task Every_service_answers_its_health_endpoints()
     {
-        foreach (var service in (string[])["config-service", "publish-service", "cdc-relay", "delivery-worker"])
+        foreach (var service in Graph.Services)
         {
             using var client = graph.App.CreateHttpClient(service, "http");
             foreach (var path in (string[])["/health/live", "/health/ready"])

@@ -107,21 +107,31 @@ public sealed class IngestionService : IAsyncDisposable
     }
 
     /// <summary>Everything in the stream, in its order.</summary>
-    public async Task<List<StoredMessage>> StoredAsync(string stream = StreamNames.Messages)
+    public async Task<List<Stored>> StoredAsync(string stream = StreamNames.Messages)
     {
-        var found = new List<StoredMessage>();
-        var context = await JetStream.GetStreamAsync(stream);
-        for (var next = 1UL; next <= context.Info.State.LastSeq; next = found[^1].Seq + 1)
+        var consumer = await JetStream.CreateOrUpdateConsumerAsync(
+            stream, new ConsumerConfig($"checker-{Guid.NewGuid():N}") { AckPolicy = ConsumerConfigAckPolicy.None, DeliverPolicy = ConsumerConfigDeliverPolicy.All });
+        var found = new List<Stored>();
+        var count = consumer.Info.NumPending;
+        while ((ulong)found.Count < count)
         {
-            found.Add((await context.GetAsync(new StreamMsgGetRequest { Seq = next, NextBySubj = ">" })).Message);
+            await foreach (var message in consumer.FetchAsync<byte[]>(new NatsJSFetchOpts { MaxMsgs = 500 }))
+            {
+                found.Add(new(message.Subject, message.Headers?[EventHeaders.MessageId].ToString() ?? "", message.Data ?? []));
+                if ((ulong)found.Count == count)
+                {
+                    break;
+                }
+            }
         }
 
+        await JetStream.DeleteConsumerAsync(stream, consumer.Info.Name);
         return found;
     }
 
     public async Task<List<IngestEnvelope>> EnvelopesAsync() => (await StoredAsync()).ConvertAll(message =>
     {
-        Assert.True(IngestEnvelope.TryRead(message.Data.Span, out var envelope, out var problem), problem);
+        Assert.True(IngestEnvelope.TryRead(message.Data, out var envelope, out var problem), problem);
         return envelope!;
     });
 
@@ -164,13 +174,19 @@ public sealed class IngestionService : IAsyncDisposable
     }
 }
 
+/// <summary>A message of a stream.</summary>
+public sealed record Stored(string Subject, string MessageId, byte[] Data);
+
 /// <summary>An HTTP answer and its JSON.</summary>
 public sealed record Answer(int Status, string? MediaType, string Body, HttpResponseHeaders Headers)
 {
-    public JsonNode Json => JsonNode.Parse(Body)!;
+    private readonly Lazy<JsonNode> _json = new(() => JsonNode.Parse(Body)!);
+    private readonly Lazy<JsonNode[]> _lines = new(() => [.. Body.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!)]);
+
+    public JsonNode Json => _json.Value;
 
     /// <summary>Its lines, where it is NDJSON.</summary>
-    public JsonNode[] Lines => [.. Body.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!)];
+    public JsonNode[] Lines => _lines.Value;
 
     /// <summary>The verdicts of a batch.</summary>
     public JsonNode[] Results => [.. Json["results"]!.AsArray()!];

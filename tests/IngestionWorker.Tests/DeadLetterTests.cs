@@ -136,18 +136,49 @@ public sealed class DeadLetterTests
     }
 
     [Fact]
-    public async Task A_document_that_was_delivered_too_often_is_given_up_unread()
+    public async Task Documents_that_were_delivered_often_are_each_stored_alone()
     {
         await using var ingestion = await Ingestion.StartAsync();
-        var killer = await ingestion.SendAsync(Orders.Of("killer"));
-        var other = await ingestion.SendAsync(Orders.Of("other"));
-        var consumer = await ingestion.JetStream.CreateOrUpdateConsumerAsync("MESSAGES", new ConsumerConfig("ingestion-worker")
+        await ingestion.SendManyAsync(Orders.Many(5, "often"));
+        var consumer = await ConsumerAsync(ingestion);
+        for (var delivery = 1; delivery <= 3; delivery++)
+        {
+            List<INatsJSMsg<byte[]>> all = [];
+            await foreach (var message in consumer.FetchAsync<byte[]>(new NatsJSFetchOpts { MaxMsgs = 5 }))
+            {
+                all.Add(message);
+            }
+
+            foreach (var message in all)
+            {
+                await message.NakAsync(new AckOpts { DoubleAck = true });
+            }
+        }
+
+        await ingestion.SendManyAsync(Orders.Many(20, "new"));
+        await ingestion.StartWorkerAsync(settings: ("Ingestion__Worker__MaxDeliveries", "4"));
+        await ingestion.SettledAsync();
+        Assert.Equal(20, await ingestion.CountAsync("message_status", "status = 'completed' AND retry_count = 0"));
+        Assert.Equal("5 5", await ingestion.ScalarAsync<string>("SELECT count(*) || ' ' || count(DISTINCT xmin::text) FROM message_status WHERE status = 'completed' AND retry_count = 3"));
+    }
+
+    // As a worker would make it, but for ack_wait and max_ack_pending.
+    private static async Task<INatsJSConsumer> ConsumerAsync(Ingestion ingestion)
+        => await ingestion.JetStream.CreateOrUpdateConsumerAsync("MESSAGES", new ConsumerConfig("ingestion-worker")
         {
             DurableName = "ingestion-worker",
             FilterSubject = "messages.ingest.>",
             AckPolicy = ConsumerConfigAckPolicy.Explicit,
             MaxDeliver = -1,
         });
+
+    [Fact]
+    public async Task A_document_that_was_delivered_too_often_is_given_up_unread()
+    {
+        await using var ingestion = await Ingestion.StartAsync();
+        var killer = await ingestion.SendAsync(Orders.Of("killer"));
+        var other = await ingestion.SendAsync(Orders.Of("other"));
+        var consumer = await ConsumerAsync(ingestion);
         for (var delivery = 1; delivery <= 4; delivery++)
         {
             var message = await consumer.NextAsync<byte[]>();

@@ -121,6 +121,20 @@ public sealed class DefinitionTests
     }
 
     [Fact]
+    public async Task A_column_of_another_type_gets_the_value_and_not_its_bytes()
+    {
+        await using var ingestion = await Ingestion.StartAsync();
+        var first = await ingestion.StartWorkerAsync();
+        await first.TerminateAsync();
+        // 8 bytes as well, which would be taken for another number.
+        await ingestion.ExecuteAsync("ALTER TABLE orders ALTER ship_priority TYPE double precision; ALTER TABLE order_line_items ALTER line_number TYPE integer");
+        await ingestion.StartWorkerAsync();
+        await ingestion.HasStatusAsync(await ingestion.SendAsync(Orders.Of("O-1", extra: ",\"ship_priority\":7")), "completed 0");
+        Assert.Equal(7, await ingestion.ScalarAsync<double>("SELECT ship_priority FROM orders"));
+        Assert.Equal("1 2", await ingestion.ScalarAsync<string>("SELECT string_agg(line_number::text, ' ' ORDER BY line_number) FROM order_line_items"));
+    }
+
+    [Fact]
     public async Task Two_workers_that_start_at_once_make_the_tables_once_and_share_the_documents()
     {
         await using var ingestion = await Ingestion.StartAsync();

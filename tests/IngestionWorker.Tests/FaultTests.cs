@@ -148,7 +148,7 @@ public sealed class FaultTests
         Assert.Equal(0, await worker.TerminateAsync(TimeSpan.FromSeconds(20)));
         // ack_wait is a minute: what was not given back would be missing.
         await ingestion.StartWorkerAsync();
-        await Wait.UntilAsync(async () => await ingestion.CountAsync("orders") == 3000, "all are stored", TimeSpan.FromSeconds(20));
+        await Wait.UntilAsync(async () => await ingestion.CountAsync("orders") == 3000, "all are stored", TimeSpan.FromSeconds(40));
         await ingestion.SettledAsync(TimeSpan.FromSeconds(10));
         Assert.Equal(3000, await ingestion.ScalarAsync<decimal>("SELECT sum(completed) FROM ingest_totals"));
     }

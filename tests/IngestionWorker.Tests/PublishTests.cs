@@ -37,6 +37,21 @@ public sealed class PublishTests
     }
 
     [Fact]
+    public async Task Rows_of_a_derived_entity_are_events_as_JSON()
+    {
+        await using var ingestion = await Ingestion.StartAsync();
+        var file = Path.Combine(ingestion.Entities, "order_line_item.yaml");
+        await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("  prefix: L", "  prefix: L\n  publish: {subject: events.lines}", StringComparison.Ordinal));
+        await ingestion.StartWorkerAsync();
+        var id = await ingestion.SendAsync(Orders.Of("O-1", lines: 3, price: 10));
+        await ingestion.HasStatusAsync(id, "completed 0");
+        Assert.Equal(3, await ingestion.CountAsync("rule_nats_publish_history", "subject = 'events.lines'"));
+        Assert.Equal(
+            """{"order_key":"O-1","line_number":2,"part_key":"P2","supplier_key":null,"quantity":4,"extended_price":3.33,"discount":0.05,"tax":null,"return_flag":null,"line_status":null,"ship_date":"2026-02-03","commit_date":null,"receipt_date":null,"ship_instruct":null,"ship_mode":null,"comment":null}""",
+            await ingestion.ScalarAsync<string>($"SELECT convert_from(body, 'UTF8') FROM rule_nats_publish_history WHERE message_id = '{id}_order_line_items_2'"));
+    }
+
+    [Fact]
     public async Task The_relay_publishes_what_the_worker_committed()
     {
         await using var ingestion = await Ingestion.StartAsync();

@@ -95,7 +95,7 @@ public sealed class StatusTests
         {
             Assert.True(IngestEnvelope.TryRead(message.Data, out var envelope, out _));
             var arrival = new Arrival(message, 0);
-            var own = new Document(arrival, message.Data, envelope!, SHA256.HashData(envelope!.Body.Span), entity, []);
+            var own = new Document(arrival, message.Data, envelope!, SHA256.HashData(envelope!.Body.Span), entity, [], []);
             documents.Add((own, own with { Sha256 = SHA256.HashData(Encoding.UTF8.GetBytes("another")) }));
         }
 

@@ -206,7 +206,7 @@ internal sealed class BatchRun(
 
         if (publish.Prepare(new(id, piece.Bytes, entity, _now, Source: terms.Source), id.ToString()) is not { } made)
         {
-            return Refusals.TooLarge(IngestionOptions.MaxEnvelopeBytes, "as a string within its envelope");
+            return publish.TooLarge();
         }
 
         prepared = made;

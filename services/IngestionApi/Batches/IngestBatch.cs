@@ -41,21 +41,22 @@ internal sealed class IngestBatch(
 
         var terms = ClientTerms.Read(request, client, entities, out var refusal);
         var media = RequestMedia.CheckBatch(request, out var isArray);
-        refusal ??= media
-            ?? (request.ContentLength > _options.MaxBatchBytes ? Refusals.TooLarge(_options.MaxBatchBytes, "Ingestion:MaxBatchBytes") : null);
-        return refusal ?? await RunAsync(context, terms, isArray);
+        return refusal ?? media ?? await RunAsync(context, terms, isArray);
     }
 
     private async ValueTask<Refusal?> RunAsync(HttpContext context, ClientTerms terms, bool isArray)
     {
+        await using var bytes = RequestBytes.Open(context.Request, terms.IsGzip, _options.MaxBatchBytes);
+        if (context.Request.ContentLength > _options.MaxBatchBytes)
+        {
+            return Refusals.TooLarge(_options.MaxBatchBytes, "Ingestion:MaxBatchBytes");
+        }
+
         var id = terms.Key is null ? IngestMessageId.New(time.GetUtcNow()) : IngestMessageId.ForKey(terms.Client, terms.Key);
         var run = new BatchRun(id, terms, publish, entities, places, _options, time, terms.Key is null ? null : await keys.FindBatchAsync(id));
         var answer = new BatchAnswer(context, run, time);
         var asLines = AsksForLines(context.Request);
-        await using (var bytes = RequestBytes.Open(context.Request, terms.IsGzip))
-        {
-            await run.RunAsync(bytes.Reader, isArray ? new SplitArray(_options.MaxLineBytes) : new SplitLines(_options.MaxLineBytes), asLines ? answer.WriteKnownAsync : null);
-        }
+        await run.RunAsync(bytes.Reader, isArray ? new SplitArray(_options.MaxLineBytes) : new SplitLines(_options.MaxLineBytes), asLines ? answer.WriteKnownAsync : null);
 
         IngestionMetrics.AcceptedLines(run.Accepted);
         if (run.Verdicts.Count > 0)
@@ -63,7 +64,7 @@ internal sealed class IngestBatch(
             rows.Add(new(id, run.ReceivedAt, run.Lines, run.Accepted, run.Rejected, run.Unavailable, run.IsComplete));
         }
 
-        if (Refuse(run) is { } refusal)
+        if (Refuse(run, isArray) is { } refusal)
         {
             return refusal;
         }
@@ -74,8 +75,8 @@ internal sealed class IngestBatch(
     }
 
     /// <summary>Why the batch as a whole is refused. Once a line is accepted it is not: the client has to learn which.</summary>
-    private static Refusal? Refuse(BatchRun run) => run.Accepted > 0 ? null
-        : run.Cut ?? (run is { Verdicts.Count: 0, Blank: 0, IsComplete: true } ? Refusals.EmptyBatch : null);
+    private static Refusal? Refuse(BatchRun run, bool isArray) => run.Accepted > 0 ? null
+        : run.Cut ?? (!isArray && run is { Verdicts.Count: 0, Blank: 0, IsComplete: true } ? Refusals.EmptyBatch : null);
 
     private static int Status(BatchRun run, HttpResponse response)
     {

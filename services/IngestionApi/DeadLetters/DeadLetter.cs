@@ -45,7 +45,7 @@ internal sealed record DeadLetter
 
     /// <summary>Of one alone: the document, where it is JSON, character for character.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public JsonElement? Document { get; init; }
+    public RawJson? Document { get; init; }
 
     /// <summary>Of one alone: the document, where it is text and no JSON.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -77,6 +77,19 @@ internal sealed record DeadLetter
     private static T? Value<T>(NpgsqlDataReader row, int column)
         where T : class
         => row.IsDBNull(column) ? null : row.GetFieldValue<T>(column);
+}
+
+/// <summary>JSON that is written as it is, down to its white space.</summary>
+/// <param name="Bytes">One JSON value.</param>
+[JsonConverter(typeof(RawJsonConverter))]
+internal sealed record RawJson(ReadOnlyMemory<byte> Bytes);
+
+/// <summary>Writes <see cref="RawJson"/>.</summary>
+internal sealed class RawJsonConverter : JsonConverter<RawJson>
+{
+    public override RawJson Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException();
+
+    public override void Write(Utf8JsonWriter writer, RawJson value, JsonSerializerOptions options) => writer.WriteRawValue(value.Bytes.Span, skipInputValidation: true);
 }
 
 /// <summary>Why a worker gave a document up.</summary>

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using NATS.Client.Core;
 using NATS.Client.JetStream.Models;
 using Npgsql;
@@ -72,8 +71,7 @@ internal sealed class ReadLetter(NpgsqlDataSource rules, LookAtStream look)
         };
         if (PayloadRules.Check(document.Bytes.Span, PayloadRules.MaxBytes) is null)
         {
-            using var json = JsonDocument.Parse(document.Bytes);
-            return letter with { Document = json.RootElement.Clone() };
+            return letter with { Document = new(document.Bytes) };
         }
 
         return System.Text.Unicode.Utf8.IsValid(document.Bytes.Span)

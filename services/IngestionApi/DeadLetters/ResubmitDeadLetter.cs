@@ -94,7 +94,7 @@ internal sealed class ResubmitDeadLetter(NpgsqlDataSource rules, ReadLetter read
 
         return publish.Prepare(new(id, document, resolved, time.GetUtcNow(), Source: source), id.ToString()) is { } prepared
             ? publish.RefusalOf(await publish.SendAsync(prepared))
-            : Refusals.TooLarge(IngestionOptions.MaxEnvelopeBytes, "as a string within its envelope");
+            : publish.TooLarge();
     }
 
     // Entities come and go: under a name that is none any more the worker would refuse it again.
@@ -116,7 +116,7 @@ internal sealed class ResubmitDeadLetter(NpgsqlDataSource rules, ReadLetter read
         }
 
         var most = options.Value.MaxMessageBytes;
-        await using var bytes = RequestBytes.Open(request, isGzip);
+        await using var bytes = RequestBytes.Open(request, isGzip, most);
         try
         {
             var read = await bytes.Reader.ReadAtLeastAsync(most + 1, cancellationToken);

@@ -46,13 +46,18 @@ internal sealed class IngestMessage(
         }
 
         var terms = ClientTerms.Read(request, client, entities, out var refusal);
-        refusal ??= RequestMedia.CheckDocument(request) ?? (request.ContentLength > _maxBytes ? TooLarge() : null);
+        refusal ??= RequestMedia.CheckDocument(request);
         if (refusal is not null)
         {
             return refusal;
         }
 
-        await using var bytes = RequestBytes.Open(request, terms.IsGzip);
+        await using var bytes = RequestBytes.Open(request, terms.IsGzip, _maxBytes);
+        if (request.ContentLength > _maxBytes)
+        {
+            return TooLarge();
+        }
+
         try
         {
             var (body, tooLarge) = await ReadAsync(bytes.Reader);
@@ -155,7 +160,7 @@ internal sealed class IngestMessage(
 
         if (publish.Prepare(new(id, piece.Bytes, entity, now, Source: terms.Source), messageId) is not { } made)
         {
-            return Refusals.TooLarge(IngestionOptions.MaxEnvelopeBytes, "as a string within its envelope");
+            return publish.TooLarge();
         }
 
         prepared = made;

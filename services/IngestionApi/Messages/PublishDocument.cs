@@ -28,7 +28,7 @@ internal sealed class PublishDocument(
     {
         var buffer = new EnvelopeBuffer(envelope.Body.Length);
         envelope.WriteTo(buffer);
-        if (buffer.Length > IngestionOptions.MaxEnvelopeBytes)
+        if (buffer.Length > headroom.MaxEnvelopeBytes)
         {
             buffer.Return();
             return null;
@@ -57,6 +57,9 @@ internal sealed class PublishDocument(
 
         return outcome;
     }
+
+    /// <summary>Of a document that <see cref="Prepare"/> finds too large.</summary>
+    public Refusal TooLarge() => Refusals.TooLarge(headroom.MaxEnvelopeBytes, "as a string within its envelope");
 
     /// <summary>Null where it is stored.</summary>
     public Refusal? RefusalOf(PublishOutcome outcome) => Refusals.Of(outcome, headroom.RetryAfterSeconds);

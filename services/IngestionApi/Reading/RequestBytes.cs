@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Compression;
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace RuleEngineNats.IngestionApi.Reading;
 
@@ -15,9 +16,24 @@ internal readonly struct RequestBytes : IAsyncDisposable
 
     public PipeReader Reader { get; }
 
-    public static RequestBytes Open(HttpRequest request, bool isGzip) => isGzip
-        ? new(PipeReader.Create(new GZipStream(request.Body, CompressionMode.Decompress), new StreamPipeReaderOptions(bufferSize: BufferSize)), isOurs: true)
-        : new(request.BodyReader, isOurs: false);
+    /// <param name="request">The request.</param>
+    /// <param name="isGzip">Whether its body is compressed; Kestrel bounds what comes in then, and whoever reads what comes out.</param>
+    /// <param name="limit">Most bytes that will be read of it.</param>
+    public static RequestBytes Open(HttpRequest request, bool isGzip, int limit)
+    {
+        if (isGzip)
+        {
+            return new(PipeReader.Create(new GZipStream(request.Body, CompressionMode.Decompress), new StreamPipeReaderOptions(bufferSize: BufferSize)), isOurs: true);
+        }
+
+        if (!(request.ContentLength <= limit) && request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } kestrel)
+        {
+            // Who reads stops at the limit. Above its own, Kestrel would cut the connection before the client has seen why; so it waits some seconds for the end of the body.
+            kestrel.MaxRequestBodySize = null;
+        }
+
+        return new(request.BodyReader, isOurs: false);
+    }
 
     public ValueTask DisposeAsync() => _isOurs ? Reader.CompleteAsync() : ValueTask.CompletedTask;
 }

@@ -17,6 +17,16 @@ internal sealed class LookAtStream(NatsConnections connections, IOptions<IngestS
     /// <summary>Whether a publish would find a connection.</summary>
     public bool IsConnected => connections.Get(options.Value.Config).IsHealthy;
 
+    /// <summary>Most bytes of a message with its headers; null while nobody is connected.</summary>
+    public int? MaxPayload
+    {
+        get
+        {
+            var pool = connections.Get(options.Value.Config);
+            return pool.IsHealthy && pool.Next().ServerInfo is { MaxPayload: > 0 and var bytes } ? bytes : null;
+        }
+    }
+
     /// <summary>Looks at <see cref="StreamNames.Messages"/>; null where nats-server does not answer.</summary>
     public Task<StreamLook?> LookAsync(CancellationToken cancellationToken) => AskAsync(static async (context, limit) =>
     {

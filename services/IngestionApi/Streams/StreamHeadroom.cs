@@ -10,6 +10,7 @@ internal sealed partial class StreamHeadroom(LookAtStream look, IOptions<Ingesti
 {
     private const int LongestRetryAfter = 60;
     private const int Rounds = 8;
+    private const int HeaderBytes = 17 * 1024;
 
     // To come back to a stream that is full again at once would be of no use.
     private const double Relief = 0.05;
@@ -17,6 +18,7 @@ internal sealed partial class StreamHeadroom(LookAtStream look, IOptions<Ingesti
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
     private volatile bool _isFull;
+    private volatile int _maxEnvelopeBytes = IngestionOptions.MaxEnvelopeBytes;
     private volatile int _retryAfter = LongestRetryAfter;
     private double _freedPerSecond;
     private StreamLook? _last;
@@ -27,6 +29,9 @@ internal sealed partial class StreamHeadroom(LookAtStream look, IOptions<Ingesti
 
     /// <summary>In how many seconds there will be room, at the rate at which workers get on: 1 to 60.</summary>
     public int RetryAfterSeconds => _retryAfter;
+
+    /// <summary>Most bytes of an envelope: what the stream takes or, where that is less, nats-server.</summary>
+    public int MaxEnvelopeBytes => _maxEnvelopeBytes;
 
     /// <summary>What was seen last; null before the first look.</summary>
     public StreamLook? Last => Volatile.Read(ref _last);
@@ -41,6 +46,7 @@ internal sealed partial class StreamHeadroom(LookAtStream look, IOptions<Ingesti
                 // Without an answer nothing is known to be full: what is published finds out.
                 var seen = await look.LookAsync(stoppingToken);
                 Note(seen);
+                _maxEnvelopeBytes = Math.Min(IngestionOptions.MaxEnvelopeBytes, (look.MaxPayload ?? int.MaxValue) - HeaderBytes);
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }

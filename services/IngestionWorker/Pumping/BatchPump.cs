@@ -21,6 +21,7 @@ internal sealed partial class BatchPump(
 
     private static readonly NatsJSFetchOpts Pull = new() { Expires = TimeSpan.FromSeconds(30), IdleHeartbeat = TimeSpan.FromSeconds(5) };
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StillComing = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
 
     private readonly HeldMessages _held = new(options, time, logger);
@@ -114,6 +115,9 @@ internal sealed partial class BatchPump(
     private async Task FetchAsync(INatsJSConsumer consumer, ChannelWriter<Arrival> arrived, CancellationTokenSource pulling)
     {
         var stop = pulling.Token;
+        // What the server has sent already is read before a request is ended: the driver would drop it, and nobody else would have it before ack_wait.
+        using var reading = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        await using var ending = stop.Register(() => reading.CancelAfter(StillComing));
         try
         {
             while (!stop.IsCancellationRequested)
@@ -121,13 +125,17 @@ internal sealed partial class BatchPump(
                 var asked = await _held.RoomAsync(stop);
                 var since = time.GetTimestamp();
                 var got = 0;
-                await foreach (var message in consumer.FetchAsync<byte[]>(Pull with { MaxMsgs = asked }, cancellationToken: stop))
+                await foreach (var message in consumer.FetchAsync<byte[]>(Pull with { MaxMsgs = asked }, cancellationToken: reading.Token))
                 {
                     got++;
                     var arrival = new Arrival(message, time.GetTimestamp());
                     _held.Add(arrival);
                     Count.Delivered(again: arrival.Delivery > 1);
                     arrived.TryWrite(arrival);
+                    if (stop.IsCancellationRequested)
+                    {
+                        reading.CancelAfter(StillComing);
+                    }
                 }
 
                 // An answer at once without a message is a refusal: see whether the consumer is still there.
@@ -137,6 +145,10 @@ internal sealed partial class BatchPump(
                     await consumer.RefreshAsync(stop);
                 }
             }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // Nothing more is to be taken.
         }
         finally
         {

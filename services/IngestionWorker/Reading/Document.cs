@@ -11,7 +11,9 @@ namespace RuleEngineNats.IngestionWorker.Reading;
 /// <param name="Sha256">Of the document as it was sent.</param>
 /// <param name="Entity">The root entity it was read as.</param>
 /// <param name="Slices">Where its rows are in the batch's buffers.</param>
-internal sealed record Document(Arrival Arrival, ReadOnlyMemory<byte> Message, IngestEnvelope Envelope, byte[] Sha256, Entity Entity, RowSlice[] Slices)
+/// <param name="Events">What is published with them.</param>
+internal sealed record Document(
+    Arrival Arrival, ReadOnlyMemory<byte> Message, IngestEnvelope Envelope, byte[] Sha256, Entity Entity, RowSlice[] Slices, IReadOnlyList<RowEvent> Events)
 {
     public Guid Id => Envelope.MessageId;
 }

@@ -71,7 +71,7 @@ internal sealed class ReadBatch(EventBodies bodies, IngestionWorkerOptions optio
         }
         else if (reader.Read(envelope.Body, envelope.EntityType) is var reading && reading.IsValid)
         {
-            read.Documents.Add(new(arrival, body, envelope, sha256, reading.Entity!, read.Encode(reading.Rows, arrival.StoredAt)));
+            read.Documents.Add(new(arrival, body, envelope, sha256, reading.Entity!, read.Encode(reading.Rows, arrival.StoredAt), EventsOf(envelope, reading)));
         }
         else
         {
@@ -80,6 +80,20 @@ internal sealed class ReadBatch(EventBodies bodies, IngestionWorkerOptions optio
 
         DeadLetter Refuse(Guid id, string code, string reason, string? entity)
             => new(arrival, body, id, code, reason) { Envelope = envelope, Sha256 = sha256, Entity = entity };
+    }
+
+    private static List<RowEvent> EventsOf(IngestEnvelope envelope, EntityReading reading)
+    {
+        List<RowEvent>? events = null;
+        foreach (var rows in reading.Rows)
+        {
+            if (rows.Table.Publish is not null)
+            {
+                RowEvent.Add(events ??= [], envelope.MessageId, envelope.Body, reading.Entity!, rows);
+            }
+        }
+
+        return events ?? [];
     }
 
     private static string CodeOf(IReadOnlyList<Violation> violations) => violations[0].Code switch

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Npgsql;
 using RuleEngineNats.Contracts;
 using RuleEngineNats.IngestionWorker.Reading;
@@ -9,10 +8,9 @@ namespace RuleEngineNats.IngestionWorker.Storing;
 /// The one transaction that stores documents.
 /// <code>
 /// 1 status      completed, for every id that is not final already; another worker with the same ids waits here for the commit
-/// 2 stage       COPY of the rows into a temporary table for each table
-/// 3 rows        each table from its stage, parents first
-/// 4 publish     documents that are events as well, into the outbox
-/// 5 count       the totals, last, since their row is held until the commit
+/// 2 rows        <see cref="WriteRows"/>
+/// 3 publish     what are events as well, into the outbox
+/// 4 count       the totals, last, since their row is held until the commit
 /// </code>
 /// </summary>
 internal static class WriteBatch
@@ -33,17 +31,8 @@ internal static class WriteBatch
 
         if (documents.Count > 0)
         {
+            await WriteRows.RunAsync(writer, transaction, read, documents, rows, cancellationToken);
             await using var batch = new NpgsqlBatch(connection);
-            for (var table = 0; table < rows.Length; table++)
-            {
-                if (rows[table] > 0)
-                {
-                    var sql = writer[read.Catalog.Tables[table]];
-                    await CopyAsync(connection, sql.CopyToStage, read.RowsOf(table), documents, table, cancellationToken);
-                    batch.BatchCommands.Add(new(sql.Upsert));
-                }
-            }
-
             AddPublishes(batch, documents);
             AddTotals(batch, writer.Name, documents);
             await batch.ExecuteNonQueryAsync(cancellationToken);
@@ -67,45 +56,15 @@ internal static class WriteBatch
         return rows;
     }
 
-    private static async Task CopyAsync(
-        NpgsqlConnection connection, string sql, ReadOnlyMemory<byte> rows, IReadOnlyList<Document> documents, int table, CancellationToken cancellationToken)
-    {
-        await using var copy = await connection.BeginRawBinaryCopyAsync(sql, cancellationToken);
-        await copy.WriteAsync(CopyFormat.Header, cancellationToken);
-        // What lies side by side goes at once: of a whole batch that is all of it.
-        var (start, end) = (0, 0);
-        foreach (var document in documents)
-        {
-            foreach (var slice in document.Slices)
-            {
-                if (slice.Table != table)
-                {
-                    continue;
-                }
-
-                if (slice.Start != end)
-                {
-                    await copy.WriteAsync(rows[start..end], cancellationToken);
-                    start = slice.Start;
-                }
-
-                end = slice.Start + slice.Length;
-            }
-        }
-
-        await copy.WriteAsync(rows[start..end], cancellationToken);
-        await copy.WriteAsync(CopyFormat.Trailer, cancellationToken);
-    }
-
     private static void AddPublishes(NpgsqlBatch batch, IReadOnlyList<Document> documents)
     {
-        foreach (var events in documents.Where(document => document.Entity.Table?.Publish is not null).GroupBy(document => document.Entity.Table!.Publish!))
+        foreach (var events in documents.SelectMany(document => document.Events, (document, one) => (One: one, Document: document)).GroupBy(pair => pair.One.Subject))
         {
             var command = new NpgsqlBatchCommand("SELECT rule_nats_publish_subject($1, $2, $3, $4, 'ingestion-worker')");
             command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = events.Key });
-            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. events.Select(document => document.Id.ToString("D", CultureInfo.InvariantCulture))] });
-            command.Parameters.Add(new NpgsqlParameter<ReadOnlyMemory<byte>[]> { TypedValue = [.. events.Select(document => document.Envelope.Body)] });
-            command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = [.. events.Select(TraceOf)] });
+            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. events.Select(pair => pair.One.Id)] });
+            command.Parameters.Add(new NpgsqlParameter<ReadOnlyMemory<byte>[]> { TypedValue = [.. events.Select(pair => pair.One.Body)] });
+            command.Parameters.Add(new NpgsqlParameter<string?[]> { TypedValue = [.. events.Select(pair => TraceOf(pair.Document))] });
             batch.BatchCommands.Add(command);
         }
     }

@@ -13,9 +13,12 @@ internal sealed class Writer(NpgsqlDataSource database, string name) : IAsyncDis
     // The session of a worker that was killed notices it only when it answers; until then it would keep the documents it had from the next worker. Not every server can look.
     private const string EndWithUs = "DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '2s', false); EXCEPTION WHEN OTHERS THEN NULL; END $$";
 
+    private const int StagedAfterConflict = 16;
+
     private readonly Dictionary<EntityTable, TableSql> _tables = new(ReferenceEqualityComparer.Instance);
     private EntityCatalog? _catalog;
     private int _stages;
+    private int _staged;
 
     public string Name => name;
 
@@ -23,6 +26,11 @@ internal sealed class Writer(NpgsqlDataSource database, string name) : IAsyncDis
     public NpgsqlConnection? Connection { get; private set; }
 
     public TableSql this[EntityTable table] => _tables[table];
+
+    /// <summary>Whether the next rows may be taken for new ones: not for a while after some were not, or the attempt failed.</summary>
+    public bool ExpectsNewRows() => _staged == 0 || --_staged < 0;
+
+    public void ExpectKnownRows() => _staged = StagedAfterConflict;
 
     /// <summary>Opens it where it is not open, and makes the temporary tables of those that get rows.</summary>
     public async Task PrepareAsync(EntityCatalog catalog, IEnumerable<EntityTable> tables, CancellationToken cancellationToken)
@@ -51,6 +59,7 @@ internal sealed class Writer(NpgsqlDataSource database, string name) : IAsyncDis
     {
         var connection = Connection;
         (Connection, _catalog) = (null, null);
+        ExpectKnownRows();
         _tables.Clear();
         if (connection is not null)
         {

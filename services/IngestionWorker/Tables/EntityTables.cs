@@ -65,7 +65,8 @@ internal sealed partial class EntityTables(EntityFolder folder, NpgsqlDataSource
             {
                 var catalog = folder.Current;
                 // Broken definitions at start are none: to take them for an empty folder would make a dead letter of every document.
-                if ((_reader is not null || folder.Problems.Count == 0) && catalog.Version != _reader?.Catalog.Version)
+                // What differs is looked at until somebody has changed it.
+                if ((_reader is not null || folder.Problems.Count == 0) && (catalog.Version != _reader?.Catalog.Version || _differences.Count > 0))
                 {
                     _problem = await TryApplyAsync(catalog, stoppingToken);
                 }
@@ -129,7 +130,7 @@ internal sealed partial class EntityTables(EntityFolder folder, NpgsqlDataSource
 
         await transaction.CommitAsync(cancellationToken);
         var differences = CompareTables.Compare(catalog, existing);
-        foreach (var difference in differences)
+        foreach (var difference in differences.Except(_differences))
         {
             LogDiffers(difference.ToString());
         }
