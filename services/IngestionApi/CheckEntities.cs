@@ -5,6 +5,8 @@ namespace RuleEngineNats.IngestionApi;
 /// <summary><c>--check</c>: validates the configured entity definitions and ends.</summary>
 internal static class CheckEntities
 {
+    public const string Argument = "--check";
+
     public static int Run(IConfiguration configuration, TextWriter output)
     {
         var options = configuration.GetSection(IngestionEntitiesOptions.Section).Get<IngestionEntitiesOptions>() ?? new();

@@ -11,8 +11,9 @@ using RuleEngineNats.Messaging;
 using RuleEngineNats.Problems;
 using RuleEngineNats.ServiceDefaults;
 
-var builder = WebApplication.CreateBuilder(args);
-if (args.Contains("--check"))
+// A name without a value would take the next argument for its value.
+var builder = WebApplication.CreateBuilder([.. args.Where(argument => argument != CheckEntities.Argument)]);
+if (args.Contains(CheckEntities.Argument))
 {
     return CheckEntities.Run(builder.Configuration, Console.Out);
 }

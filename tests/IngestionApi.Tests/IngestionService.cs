@@ -180,10 +180,13 @@ public sealed record Stored(string Subject, string MessageId, byte[] Data);
 /// <summary>An HTTP answer and its JSON.</summary>
 public sealed record Answer(int Status, string? MediaType, string Body, HttpResponseHeaders Headers)
 {
-    public JsonNode Json => JsonNode.Parse(Body)!;
+    private readonly Lazy<JsonNode> _json = new(() => JsonNode.Parse(Body)!);
+    private readonly Lazy<JsonNode[]> _lines = new(() => [.. Body.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!)]);
+
+    public JsonNode Json => _json.Value;
 
     /// <summary>Its lines, where it is NDJSON.</summary>
-    public JsonNode[] Lines => [.. Body.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!)];
+    public JsonNode[] Lines => _lines.Value;
 
     /// <summary>The verdicts of a batch.</summary>
     public JsonNode[] Results => [.. Json["results"]!.AsArray()!];
