@@ -27,6 +27,7 @@ internal sealed class PersistBenchmarks : IAsyncDisposable
     private readonly ServiceProcess _worker;
     private readonly BarePersist _bare;
     private long _lastOrder;
+    private long _highestOrder;
 
     private PersistBenchmarks(PostgresServer postgres, NatsServer nats, NatsConnection connection, NpgsqlDataSource database, ServiceProcess worker)
     {
@@ -56,7 +57,11 @@ internal sealed class PersistBenchmarks : IAsyncDisposable
         return new(postgres, nats, connection, database, worker);
     }
 
-    public IEnumerable<Row> Rows() => [new("ingest: rows persisted", 0.6, PersistAsync, BarePersistAsync)];
+    public IEnumerable<Row> Rows() =>
+    [
+        new("ingest: rows persisted", 0.6, time => PersistAsync(time, again: false), BarePersistAsync),
+        new("ingest: rows persisted, all replace older ones", null, time => PersistAsync(time, again: true)),
+    ];
 
     public async ValueTask DisposeAsync()
     {
@@ -67,10 +72,12 @@ internal sealed class PersistBenchmarks : IAsyncDisposable
         await _postgres.DisposeAsync();
     }
 
-    private async Task<Run> PersistAsync(TimeSpan time)
+    private async Task<Run> PersistAsync(TimeSpan time, bool again)
     {
         _worker.Pause();
+        _lastOrder = again ? 0 : Math.Max(_lastOrder, _highestOrder);
         var (_, rows) = await PublishAsync("messages.ingest.Order", time);
+        _highestOrder = Math.Max(_lastOrder, _highestOrder);
         var clock = Stopwatch.StartNew();
         _worker.Resume();
         await Wait.UntilAsync(

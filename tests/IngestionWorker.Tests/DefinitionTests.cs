@@ -83,7 +83,7 @@ public sealed class DefinitionTests
         var worker = await ingestion.StartWorkerAsync();
         await ingestion.HasStatusAsync(await ingestion.SendAsync("""{"text":"early"}"""), "dlq no_entity 0");
         await File.WriteAllTextAsync(Path.Combine(ingestion.Entities, "everything.yaml"), Everything);
-        await worker.SaysAsync("5 entities with 5 tables are in use");
+        await Wait.UntilAsync(() => worker.Output.Split("are in use").Length == 3, "it uses the new ones");
         await ingestion.HasStatusAsync(await ingestion.SendAsync("""{"text":"in time"}""", "Everything"), "completed 0");
         await File.WriteAllTextAsync(Path.Combine(ingestion.Entities, "everything.yaml"), Everything.Replace("type: Float", "type: Flaot", StringComparison.Ordinal));
         await Wait.UntilAsync(async () => await worker.HealthAsync() is (200, var body) && body.Contains("Flaot", StringComparison.Ordinal), "it names the problem and stays ready");
