@@ -11,11 +11,10 @@ using RuleEngineNats.Messaging;
 using RuleEngineNats.Problems;
 using RuleEngineNats.ServiceDefaults;
 
-// A name without a value would take the next argument for its value.
-var builder = WebApplication.CreateBuilder([.. args.Where(argument => argument != CheckEntities.Argument)]);
-if (args.Contains(CheckEntities.Argument))
+var builder = WebApplication.CreateBuilder([.. args.Where(argument => argument != EntityCheck.Argument)]);
+if (args.Contains(EntityCheck.Argument))
 {
-    return CheckEntities.Run(builder.Configuration, Console.Out);
+    return EntityCheck.Run(builder.Configuration[EntityCheck.FolderSetting] ?? "", Console.Out);
 }
 
 builder.AddServiceDefaults();

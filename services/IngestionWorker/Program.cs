@@ -4,10 +4,10 @@ using RuleEngineNats.IngestionWorker;
 using RuleEngineNats.Messaging;
 using RuleEngineNats.ServiceDefaults;
 
-var builder = WebApplication.CreateBuilder(args);
-if (args.Contains("--check"))
+var builder = WebApplication.CreateBuilder([.. args.Where(argument => argument != EntityCheck.Argument)]);
+if (args.Contains(EntityCheck.Argument))
 {
-    return EntityCheck.Run(builder.Configuration[$"{IngestionEntitiesOptions.Section}:Folder"] ?? "", Console.Out);
+    return EntityCheck.Run(builder.Configuration[EntityCheck.FolderSetting] ?? "", Console.Out);
 }
 
 builder.AddServiceDefaults();

@@ -47,7 +47,7 @@ CREATE INDEX IF NOT EXISTS idx_ingest_batches_received ON ingest_batches USING b
 COMMENT ON TABLE ingest_batches IS 'What each batch had, as the API answered it: one row a batch, written when its last line was read. The ids of its lines follow from its own.';
 COMMENT ON COLUMN ingest_batches.batch_id IS 'The id that the API returned.';
 COMMENT ON COLUMN ingest_batches.received_at IS 'When its first line was read.';
-COMMENT ON COLUMN ingest_batches.lines IS 'Lines that were read, without blank ones; the highest line number that has a verdict.';
+COMMENT ON COLUMN ingest_batches.lines IS 'The highest number of a line that has a verdict; blank lines count.';
 COMMENT ON COLUMN ingest_batches.accepted IS 'Lines that are stored in the stream.';
 COMMENT ON COLUMN ingest_batches.rejected IS 'Lines that were refused for what they are.';
 COMMENT ON COLUMN ingest_batches.unavailable IS 'Lines that could not be stored; they are to be sent again.';

@@ -97,6 +97,8 @@ internal sealed class IngestBenchmarks : IAsyncDisposable
             ["ConnectionStrings__rules"] = await postgres.CreateDatabaseAsync(),
             ["ConnectionStrings__nats"] = nats.Url,
             ["Ingestion__Entities__Folder"] = _entities.FullName,
+            // The stream drops its oldest instead.
+            ["Ingestion__MinFreeShare"] = "0",
             ["DOTNET_ENVIRONMENT"] = "Production",
             ["ASPNETCORE_ENVIRONMENT"] = "Production",
         }));
