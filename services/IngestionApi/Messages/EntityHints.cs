@@ -123,13 +123,11 @@ internal sealed class EntityHints(EntityFolder folder)
         // What is no known entity is refused here where the worker has no say in any of them.
         return reading.IsValid || !(reading.Entity is null && entity is null ? view.ValidatesAll : IsOurs(reading.Entity ?? view.Reader.Catalog.Find(entity!)))
             ? null
-            : new(422, "invalid_document", "", $"{reading.Violations.Count} {(reading.Violations.Count == 1 ? "violation" : "violations")} of its entity: {First(reading)}", "Correct every field that errors names.")
+            : new(422, "invalid_document", "", $"{reading.Violations.Count} {(reading.Violations.Count == 1 ? "violation" : "violations")} of its entity: {reading.Violations[0].Message}", "Correct every field that errors names.")
             {
                 Errors = [.. reading.Violations.Select(violation => new FieldProblem(violation.Code, violation.Field, violation.Message, violation.Fix) { Limit = Number(violation.Limit) })],
             };
     }
-
-    private static string First(EntityReading reading) => $"{reading.Violations[0].Field} {reading.Violations[0].Message}";
 
     private static bool IsOurs(Entity? entity) => entity is { Validation: EntityValidation.Api };
 
