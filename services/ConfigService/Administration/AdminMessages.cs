@@ -1,10 +1,10 @@
-using DeadLetter = RuleEngineNats.Contracts.Administration.DeadLetter;
-using DeadLetterAttempt = RuleEngineNats.Contracts.Administration.DeadLetterAttempt;
 using Google.Protobuf.WellKnownTypes;
-using Replay = RuleEngineNats.Contracts.Administration.Replay;
 using RuleEngineNats.ConfigService.DeadLetters;
 using RuleEngineNats.Contracts.Administration;
 using RuleEngineNats.Problems;
+using DeadLetter = RuleEngineNats.Contracts.Administration.DeadLetter;
+using DeadLetterAttempt = RuleEngineNats.Contracts.Administration.DeadLetterAttempt;
+using Replay = RuleEngineNats.Contracts.Administration.Replay;
 
 namespace RuleEngineNats.ConfigService.Administration;
 

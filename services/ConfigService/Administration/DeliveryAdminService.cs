@@ -1,9 +1,9 @@
-using Answer = RuleEngineNats.Contracts.Administration.Replay;
 using Grpc.Core;
 using Npgsql;
 using RuleEngineNats.ConfigService.DeadLetters;
 using RuleEngineNats.Contracts.Administration;
 using RuleEngineNats.Problems;
+using Answer = RuleEngineNats.Contracts.Administration.Replay;
 
 namespace RuleEngineNats.ConfigService.Administration;
 

@@ -28,7 +28,8 @@ internal sealed class ReadLetter(NpgsqlDataSource rules, LookAtStream look)
         410, "expired", Field, $"the stream {StreamNames.MessagesDeadLetter} no longer has the document (Ingestion:Streams:DeadLetterMaxAge)", "Send the document to be stored as the body.");
 
     public static readonly Refusal Unreadable = new(
-        503, "nats_unavailable", "", "nats-server does not show the document now", "Try again after the time in Retry-After.") { RetryAfterSeconds = 2 };
+        503, "nats_unavailable", "", "nats-server does not show the document now", "Try again after the time in Retry-After.")
+    { RetryAfterSeconds = 2 };
 
     public Task<DeadLetter?> FindAsync(Guid id, CancellationToken cancellationToken) => FindAsync(rules.CreateCommand($"SELECT {DeadLetter.Columns} FROM message_status WHERE message_id = $1 AND status = 'dlq'"), id, cancellationToken);
 

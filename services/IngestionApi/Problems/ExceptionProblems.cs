@@ -25,13 +25,15 @@ internal sealed partial class ExceptionProblems(ILogger<ExceptionProblems> logge
                 LogDatabase(exception.Message);
                 // The driver's own text names the host and the user.
                 return Problem.Of(503, "database_unavailable", "PostgreSQL did not answer.", "Try again after the time in Retry-After; documents are accepted all the same.")
-                    with { Error = "Database pool error: PostgreSQL did not answer" };
+                    with
+                { Error = "Database pool error: PostgreSQL did not answer" };
             case BadHttpRequestException request:
                 return RequestProblems.From(request, context).ForOlderClients();
             default:
                 LogUnexpected(exception);
                 return Problem.Of(500, "internal_error", "The request failed for a reason that is not in the request.", "Look up the trace id in the logs of the ingestion API.")
-                    with { Error = "Internal error" };
+                    with
+                { Error = "Internal error" };
         }
     }
 

@@ -29,7 +29,8 @@ internal static class Refusals
         409, "idempotency_key_reused", IdempotencyKey, "this idempotency key was used before with another document", "Take a new key for a new document.");
 
     public static readonly Refusal Overloaded = new(
-        503, "overloaded", "", "more documents are on their way to the stream than this service takes at once", "Send it again after the time in Retry-After.") { RetryAfterSeconds = 1 };
+        503, "overloaded", "", "more documents are on their way to the stream than this service takes at once", "Send it again after the time in Retry-After.")
+    { RetryAfterSeconds = 1 };
 
     public const string IdempotencyKey = "Idempotency-Key";
 
@@ -41,10 +42,12 @@ internal static class Refusals
     };
 
     public static Refusal TooLarge(long limit, string setting) => new(
-        413, FieldProblem.TooLarge, Body, string.Create(CultureInfo.InvariantCulture, $"larger than {limit} bytes ({setting})"), "Send less at once.") { Limit = limit };
+        413, FieldProblem.TooLarge, Body, string.Create(CultureInfo.InvariantCulture, $"larger than {limit} bytes ({setting})"), "Send less at once.")
+    { Limit = limit };
 
     public static Refusal TooManyLines(int limit) => new(
-        413, "too_many_lines", Body, string.Create(CultureInfo.InvariantCulture, $"this line and those after it are beyond line {limit} (Ingestion:MaxLines)"), "Send them in a further batch.") { Limit = limit };
+        413, "too_many_lines", Body, string.Create(CultureInfo.InvariantCulture, $"this line and those after it are beyond line {limit} (Ingestion:MaxLines)"), "Send them in a further batch.")
+    { Limit = limit };
 
     public static Refusal Unsupported(string field, string message, string fix) => new(415, "unsupported_media_type", field, message, fix);
 

@@ -9,13 +9,28 @@ public sealed class EntityTests : IAsyncLifetime
 {
     private const string Order = """{"order_key":"1","customer_key":"7","order_status":"O","total_price":"12.50","order_date":"2026-01-02","line_items":[]}""";
 
-    private static readonly string Folder = Repository.Path("examples", "entities", "tpch");
+    private readonly TemporaryFolder _folder = TemporaryFolder.Create("entities-");
 
     private IngestionService Api { get; set; } = null!;
 
-    public async Task InitializeAsync() => Api = await IngestionService.StartAsync(new() { ["Ingestion__Entities__Folder"] = Folder });
+    private string Folder => _folder.Path;
 
-    public async Task DisposeAsync() => await Api.DisposeAsync();
+    public async Task InitializeAsync()
+    {
+        // Without the example's entity that is not of TPC-H: it leaves validation to the worker, who then has a say in what fits none.
+        foreach (var file in Directory.GetFiles(Repository.Path("examples", "entities", "tpch")).Where(file => !file.EndsWith("web_order.yaml", StringComparison.Ordinal)))
+        {
+            File.Copy(file, Path.Combine(Folder, Path.GetFileName(file)));
+        }
+
+        Api = await IngestionService.StartAsync(new() { ["Ingestion__Entities__Folder"] = Folder });
+    }
+
+    public async Task DisposeAsync()
+    {
+        await Api.DisposeAsync();
+        await _folder.DisposeAsync();
+    }
 
     [Fact]
     public async Task The_entity_is_in_subject_and_envelope_by_its_own_name()

@@ -1,6 +1,6 @@
 using System.Globalization;
-using NATS.Client.JetStream.Models;
 using NATS.Client.JetStream;
+using NATS.Client.JetStream.Models;
 using RuleEngineNats.Contracts;
 
 namespace RuleEngineNats.IngestionApi.Tests.Status;
