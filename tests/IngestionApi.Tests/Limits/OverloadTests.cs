@@ -2,12 +2,13 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using RuleEngineNats.TestKit;
+using Xunit.Abstractions;
 
 namespace RuleEngineNats.IngestionApi.Tests.Limits;
 
 /// <summary>I33: ten times the load that there is room for, and 200 uploads that trickle in.</summary>
 [Trait("Category", "Servers")]
-public sealed class OverloadTests
+public sealed class OverloadTests(ITestOutputHelper output)
 {
     private const int Places = 16;
     private const int Senders = 10 * Places;
@@ -50,6 +51,7 @@ public sealed class OverloadTests
         var sorted = latencies.Order().ToArray();
         Assert.True(sorted.Length > 1000, $"{sorted.Length} accepted");
         var p99 = sorted[(int)(sorted.Length * 0.99)];
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{sorted.Length} accepted, p99 {p99:0} ms; {refusals.Count} refused; {peak / 1024 / 1024} MiB at most"));
         Assert.True(p99 <= 1000, string.Create(CultureInfo.InvariantCulture, $"p99 of {sorted.Length} accepted: {p99:0} ms"));
         Assert.True(peak <= MostMemory, string.Create(CultureInfo.InvariantCulture, $"{peak / 1024 / 1024} MiB"));
         Assert.NotEmpty(refusals);
