@@ -6,39 +6,20 @@ using RuleEngineNats.IngestionApi.Limits;
 using RuleEngineNats.IngestionApi.Messages;
 using RuleEngineNats.IngestionApi.Problems;
 using RuleEngineNats.IngestionApi.Reading;
-using RuleEngineNats.IngestionApi.Streams;
 
 namespace RuleEngineNats.IngestionApi.Batches;
 
 /// <summary>POST /ingest/batch: a document a line, or an array of them; one verdict for each, in order.</summary>
 internal sealed class IngestBatch(
-    PublishDocument publish, EntityHints entities, KnownKeys keys, PublishPlaces places, ClientRates rates, StreamHeadroom headroom, BatchRows rows, IOptions<IngestionOptions> options, TimeProvider time)
+    PublishDocument publish, EntityHints entities, KnownKeys keys, PublishPlaces places, Admission admission, BatchRows rows, IOptions<IngestionOptions> options, TimeProvider time)
 {
     private readonly IngestionOptions _options = options.Value;
 
-    public async Task HandleAsync(HttpContext context)
-    {
-        if (await TryHandleAsync(context) is { } refusal)
-        {
-            IngestionMetrics.Refused(refusal);
-            await refusal.WriteAsync(context);
-        }
-    }
+    public Task HandleAsync(HttpContext context) => admission.RunAsync(context, TryHandleAsync);
 
-    private async ValueTask<Refusal?> TryHandleAsync(HttpContext context)
+    private async ValueTask<Refusal?> TryHandleAsync(HttpContext context, string client)
     {
         var request = context.Request;
-        var client = ClientTerms.ClientOf(request);
-        if (rates.Take(client, context.Connection.RemoteIpAddress) is > 0 and var wait)
-        {
-            return Refusals.RateLimited(wait);
-        }
-
-        if (headroom.IsFull)
-        {
-            return Refusals.StreamFull(headroom.RetryAfterSeconds);
-        }
-
         var terms = ClientTerms.Read(request, client, entities, out var refusal);
         var media = RequestMedia.CheckBatch(request, out var isArray);
         return refusal ?? media ?? await RunAsync(context, terms, isArray);

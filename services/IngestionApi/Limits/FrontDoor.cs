@@ -21,6 +21,7 @@ internal static class FrontDoor
     {
         builder.Services.AddSingleton<PublishPlaces>();
         builder.Services.AddSingleton<ClientRates>();
+        builder.Services.AddSingleton<Admission>();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<IngestionOptions>>((kestrel, options) =>
         {
             kestrel.AddServerHeader = false;

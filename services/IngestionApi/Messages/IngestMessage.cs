@@ -7,14 +7,13 @@ using RuleEngineNats.IngestionApi.Health;
 using RuleEngineNats.IngestionApi.Limits;
 using RuleEngineNats.IngestionApi.Problems;
 using RuleEngineNats.IngestionApi.Reading;
-using RuleEngineNats.IngestionApi.Streams;
 using RuleEngineNats.Messaging;
 
 namespace RuleEngineNats.IngestionApi.Messages;
 
 /// <summary>POST /ingest/message: one document, answered with 202 when the stream has it.</summary>
 internal sealed class IngestMessage(
-    PublishDocument publish, EntityHints entities, KnownKeys keys, PublishPlaces places, ClientRates rates, StreamHeadroom headroom, IOptions<IngestionOptions> options, TimeProvider time)
+    PublishDocument publish, EntityHints entities, KnownKeys keys, PublishPlaces places, Admission admission, IOptions<IngestionOptions> options, TimeProvider time)
 {
     public const string ReplayedHeader = "Idempotency-Replayed";
 
@@ -22,29 +21,11 @@ internal sealed class IngestMessage(
 
     private readonly int _maxBytes = options.Value.MaxMessageBytes;
 
-    public async Task HandleAsync(HttpContext context)
-    {
-        if (await TryHandleAsync(context) is { } refusal)
-        {
-            IngestionMetrics.Refused(refusal);
-            await refusal.WriteAsync(context);
-        }
-    }
+    public Task HandleAsync(HttpContext context) => admission.RunAsync(context, TryHandleAsync);
 
-    private async ValueTask<Refusal?> TryHandleAsync(HttpContext context)
+    private async ValueTask<Refusal?> TryHandleAsync(HttpContext context, string client)
     {
         var request = context.Request;
-        var client = ClientTerms.ClientOf(request);
-        if (rates.Take(client, context.Connection.RemoteIpAddress) is > 0 and var wait)
-        {
-            return Refusals.RateLimited(wait);
-        }
-
-        if (headroom.IsFull)
-        {
-            return Refusals.StreamFull(headroom.RetryAfterSeconds);
-        }
-
         var terms = ClientTerms.Read(request, client, entities, out var refusal);
         refusal ??= RequestMedia.CheckDocument(request);
         if (refusal is not null)
