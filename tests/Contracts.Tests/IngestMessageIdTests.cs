@@ -45,6 +45,19 @@ public sealed class IngestMessageIdTests
     }
 
     [Fact]
+    public void An_id_tells_its_time_or_its_line()
+    {
+        var id = IngestMessageId.New(Now);
+        Assert.Equal(Now, IngestMessageId.TimeOf(id));
+        Assert.Null(IngestMessageId.TimeOf(IngestMessageId.ForKey("shop", "order-17")));
+        Assert.All((int[])[1, 255, 256, 65_536, IngestMessageId.MaxLine], line =>
+        {
+            Assert.Equal(line, IngestMessageId.LineOf(IngestMessageId.ForLine(id, line)));
+            Assert.Null(IngestMessageId.TimeOf(IngestMessageId.ForLine(id, line)));
+        });
+    }
+
+    [Fact]
     public void Only_what_was_issued_passes()
     {
         var id = IngestMessageId.New(Now);

@@ -48,8 +48,6 @@ internal static class FieldTypes
 
     public static FieldType? Find(string name) => Names.TryGetValue(name, out var type) ? type : null;
 
-    public static bool IsDecimal(string? name) => name is not null && Find(name) == FieldType.Decimal;
-
     public static string Name(FieldType type) => Names.First(pair => pair.Value == type).Key;
 
     public static bool IsJson(FieldType type) => type is FieldType.Object or FieldType.ListOfStrings or FieldType.ListOfObjects;

@@ -49,8 +49,4 @@ internal static class IngestionMetrics
         Received.Add(1);
         Failed.Add(1, new KeyValuePair<string, object?>("ingestion.code", refusal.Code));
     }
-
-    /// <summary>Reports how many documents wait for a worker.</summary>
-    public static void ObserveQueue(Func<long> depth)
-        => Telemetry.Meter.CreateObservableGauge("ingestion_queue_depth", depth, "{document}", "Documents in the stream that no worker has acknowledged.");
 }

@@ -33,9 +33,6 @@ internal sealed partial class StreamHeadroom(LookAtStream look, IOptions<Ingesti
     /// <summary>Most bytes of an envelope: what the stream takes or, where that is less, nats-server.</summary>
     public int MaxEnvelopeBytes => _maxEnvelopeBytes;
 
-    /// <summary>What was seen last; null before the first look.</summary>
-    public StreamLook? Last => Volatile.Read(ref _last);
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Every, time);
@@ -83,7 +80,7 @@ internal sealed partial class StreamHeadroom(LookAtStream look, IOptions<Ingesti
             _freedPerSecond += (rate - _freedPerSecond) / Rounds;
         }
 
-        Volatile.Write(ref _last, seen);
+        _last = seen;
         _lastAt = now;
         _retryAfter = RetryAfter(seen, options.Value.MinFreeShare, _freedPerSecond);
         var isFull = seen.MaxBytes > 0 && seen.Bytes >= seen.MaxBytes * (1 - options.Value.MinFreeShare);

@@ -15,8 +15,6 @@ internal sealed partial class HeldMessages(IngestionWorkerOptions options, TimeP
     private double _average = FirstGuess;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public int Count => _held.Count;
-
     public void Add(Arrival arrival)
     {
         _held[arrival] = 0;
@@ -64,25 +62,6 @@ internal sealed partial class HeldMessages(IngestionWorkerOptions options, TimeP
             }
 
             await changed.WaitAsync(cancellationToken);
-        }
-    }
-
-    public async Task EmptyAsync()
-    {
-        while (true)
-        {
-            Task changed;
-            lock (_lock)
-            {
-                if (_held.IsEmpty)
-                {
-                    return;
-                }
-
-                changed = _changed.Task;
-            }
-
-            await changed;
         }
     }
 
