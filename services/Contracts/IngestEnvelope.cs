@@ -79,7 +79,7 @@ public sealed record IngestEnvelope(Guid MessageId, ReadOnlyMemory<byte> Body, s
         }
     }
 
-    // Every sixth byte or so of a JSON document is a quote. What lies before the next one is taken 16 bytes at a time and the surplus written over: 1.4 µs for 1.6 kB, 3.4 µs with a
+    // Every sixth byte or so of a JSON document is a quote. What lies before the next one is taken 16 bytes at a time and the surplus written over: 0.7 µs for 0.9 kB, 0.9 µs with a
     // search and a copy for each.
     private static int WriteEscaped(ReadOnlySpan<byte> text, Span<byte> output)
     {
